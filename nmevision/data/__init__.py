@@ -1,0 +1,1 @@
+"""Images, splits, transforms and public sets."""

@@ -1,0 +1,69 @@
+"""Which licences allow training and passing on, so that what forbids it cannot get in."""
+
+from __future__ import annotations
+
+import re
+
+from nmevision.schema import Record
+
+
+class Licence(Record):
+    """What a licence allows: training a model, giving the image away, and its conditions in words."""
+
+    training: bool
+    redistribution: bool
+    condition: str = ""
+
+
+_FREE = Licence(training=True, redistribution=True)
+_CREDIT = Licence(training=True, redistribution=True, condition="credit the authors")
+_SHARE_ALIKE = Licence(training=True, redistribution=True, condition="credit; share alike")
+_NON_COMMERCIAL = Licence(training=True, redistribution=True, condition="credit; non-commercial use only")
+_RESEARCH = Licence(training=True, redistribution=False, condition="research use under the set's own terms")
+_FORBIDDEN = Licence(training=False, redistribution=False, condition="all rights reserved")
+_NO_DERIVATIVES = Licence(training=False, redistribution=True, condition="no derivatives: a model may be one")
+
+_KNOWN = {
+    "cc0": _FREE,
+    "pddl": _FREE,
+    "public domain": _FREE,
+    "mit": _CREDIT,
+    "apache": _CREDIT,
+    "bsd": _CREDIT,
+    "cc by nc sa": _NON_COMMERCIAL,
+    "cc by nc nd": _NO_DERIVATIVES,
+    "cc by nc": _NON_COMMERCIAL,
+    "cc by nd": _NO_DERIVATIVES,
+    "cc by sa": _SHARE_ALIKE,
+    "cc by": _CREDIT,
+    "own": Licence(training=True, redistribution=False, condition="the user's own images"),
+    "research only": _RESEARCH,
+    "scin": _RESEARCH,
+    "all rights reserved": _FORBIDDEN,
+    "copyright": _FORBIDDEN,
+    "proprietary": _FORBIDDEN,
+    "no ai": _FORBIDDEN,
+}
+"""Longest match first: 'CC BY-NC-ND 4.0' is not 'CC BY'. Terms: the Creative Commons deeds."""
+
+
+def licence_of(text: str) -> Licence | None:
+    """Return what the licence called `text` allows, or None where it is not known here.
+
+    >>> licence_of("CC-BY-NC-4.0").condition
+    'credit; non-commercial use only'
+    >>> licence_of("All rights reserved").training
+    False
+    >>> licence_of("some new licence") is None
+    True
+    """
+    words = re.sub(r"[\s_\-]+", " ", text.casefold()).strip()
+    for name in sorted(_KNOWN, key=len, reverse=True):
+        if words == name or words.startswith(name + " "):
+            return _KNOWN[name]
+    return None
+
+
+def known_licences() -> list[str]:
+    """Return the licence names that are understood, as they may be written in a manifest."""
+    return sorted(_KNOWN)

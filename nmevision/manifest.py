@@ -1,0 +1,160 @@
+"""The table of samples: one row per image file, read from CSV or Parquet and judged as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from nmevision.errors import DataError, Problems
+from nmevision.files import atomic_path, sha256_of_text
+from nmevision.manifest_checks import COLUMNS, Purpose, find_problems, is_phantom
+from nmevision.taxonomy import Taxonomy
+
+MODALITIES = ("clinical", "histology")
+Split = Literal["train", "val", "test"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image file with its row: what it is, whose it is, and what is known of it.
+
+    An empty text means unknown. `label` is the diagnosis as the manifest spells it.
+    """
+
+    id: str
+    path: Path
+    modality: str = ""
+    label: str = ""
+    patient_id: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Rows of samples as a table of texts, and the folder their paths start from.
+
+    frame: every column of `manifest_checks.COLUMNS` is present as text, "" where unknown; further
+        columns (finding_* and the user's own) follow as they came.
+    root: the folder that relative paths start from.
+    """
+
+    frame: pd.DataFrame
+    root: Path
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @property
+    def fingerprint(self) -> str:
+        """Return a SHA-256 over all rows and columns: two equal manifests have the same."""
+        return sha256_of_text(self.frame.to_csv(index=False, lineterminator="\n"))
+
+    @property
+    def cases(self) -> pd.Series:
+        """Return each row's patient; a row without patient_id is a patient of its own."""
+        known = self.frame["patient_id"]
+        return known.where(known != "", "sample:" + self.frame["id"])
+
+    @property
+    def phantom(self) -> pd.Series:
+        """Return per row whether it is a synthetic image."""
+        return self.frame["phantom"].map(is_phantom).astype(bool)
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield the rows in order."""
+        columns = ["id", "path", "modality", "diagnosis", "patient_id", "source"]
+        for identity, path, *rest in self.frame[columns].itertuples(index=False, name=None):
+            yield Sample(identity, self.root / path, *rest)
+
+    def select(self, mask: pd.Series) -> Manifest:
+        """Return the rows where `mask` (bool, same index) is true."""
+        return replace(self, frame=self.frame[mask].reset_index(drop=True))
+
+    def diagnoses(self, taxonomy: Taxonomy) -> pd.Series:
+        """Return each row's diagnosis key in `taxonomy`, "" where unlabelled or excluded."""
+        meaning = {label: taxonomy.diagnosis_of(label) or "" for label in self.frame["diagnosis"].unique()}
+        return self.frame["diagnosis"].map(meaning).astype(str)
+
+    def labelled(self, taxonomy: Taxonomy) -> Manifest:
+        """Return the rows that carry a diagnosis of `taxonomy`."""
+        return self.select(self.diagnoses(taxonomy) != "")
+
+    def write(self, path: Path) -> None:
+        """Write the table to `path` (.csv or .parquet) atomically, without columns that are all empty."""
+        needed = {"id", "path"}
+        kept = [c for c in self.frame if c in needed or (self.frame[c].astype(str) != "").any()]
+        with atomic_path(path) as temporary:
+            if path.suffix == ".parquet":
+                self.frame[kept].to_parquet(temporary, index=False)
+            else:
+                self.frame[kept].to_csv(temporary, index=False, lineterminator="\n")
+
+
+def read_manifest(
+    path: Path,
+    *,
+    purpose: Purpose = "predict",
+    taxonomy: Taxonomy | None = None,
+    root: Path | None = None,
+) -> Manifest:
+    """Read and judge a manifest; raise DataError listing every problem with its row.
+
+    purpose: "train" wants labels that `taxonomy` knows and licences that allow training;
+        "evaluate" wants ids and labels but no image files; "predict" wants image paths only.
+    root: the folder that relative paths start from; the manifest's own folder by default.
+    """
+    path = Path(path)
+    raw = _read_table(path)
+    frame = _normalised(raw)
+    folder = Path(root) if root is not None else path.parent
+    problems = Problems()
+    find_problems(frame, list(raw.columns), folder, purpose, taxonomy, problems)
+    problems.raise_if_any(DataError, str(path))
+    for name in COLUMNS:
+        if name not in frame:
+            frame[name] = ""
+    return Manifest(frame, folder)
+
+
+def manifest_of(rows: list[dict[str, str]], root: Path) -> Manifest:
+    """Return a manifest of rows made by code (a folder walk, a public set's loader)."""
+    frame = pd.DataFrame(rows, columns=sorted({key for row in rows for key in row}) or ["id", "path"])
+    frame = frame.fillna("").astype(str)
+    ordered = list(COLUMNS) + [c for c in frame if c not in COLUMNS]
+    return Manifest(frame.reindex(columns=ordered, fill_value=""), Path(root))
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    """Return the file's table with every CSV cell as text."""
+    try:
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path)
+        if path.suffix == ".csv":
+            return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such manifest") from None
+    except (OSError, UnicodeDecodeError, ValueError) as problem:
+        raise DataError(f"{path}: cannot be read as {path.suffix[1:]}: {problem}") from None
+    raise DataError(f"{path}: expected a .csv or .parquet manifest, found '{path.suffix}'")
+
+
+def _normalised(raw: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with trimmed lower-case column names and every cell as trimmed text."""
+    frame = raw.rename(columns=lambda name: str(name).strip())
+    for name in frame.columns[~frame.columns.duplicated(keep=False)]:  # repeated ones are reported
+        column = frame[name]
+        missing = column.isna()
+        text = column.map(_as_text)
+        frame[name] = text.where(~missing, "") if name == "path" else text.where(~missing, "").str.strip()
+    return frame.astype(str)
+
+
+def _as_text(value: object) -> str:
+    """Return a Parquet cell as text; 7.0 in a column of ids is '7', never '7.0'."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)

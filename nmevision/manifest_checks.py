@@ -1,0 +1,205 @@
+"""What can be wrong with a manifest, each found with its row and said in words."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from nmevision.errors import Problems, did_you_mean
+from nmevision.licences import licence_of
+from nmevision.taxonomy import Taxonomy
+
+Purpose = Literal["train", "evaluate", "predict"]
+
+COLUMNS = {
+    "id": "the sample's name, unique, kept as text; the path where not given",
+    "path": "the image file, relative to the manifest's folder or absolute",
+    "modality": "clinical (photo) or histology (H&E)",
+    "diagnosis": "the label, in any spelling the taxonomy knows; empty = unknown",
+    "patient_id": "whose it is; all images of one patient stay in one split",
+    "source": "where it comes from: hospital, scanner, public set",
+    "licence": "such as CC0-1.0, CC-BY-4.0, own; what forbids training is refused",
+    "split": "train, val or test where it is fixed; empty = assigned by the run",
+    "mpp": "micrometres per pixel of a histology image",
+    "duplicate_group": "images that show the same field; they stay in one split",
+    "phantom": "true for a synthetic image; never mixed with real ones in a report",
+}
+FINDING_PREFIX = "finding_"
+SPLITS = ("train", "val", "test")
+MPP_RANGE = (0.05, 50.0)
+"""Micrometres per pixel: finer than any light microscope resolves, coarser than a slide's thumbnail."""
+_TRUE, _FALSE = {"true", "1", "yes"}, {"false", "0", "no", ""}
+
+
+def is_phantom(text: str) -> bool:
+    """Tell whether a `phantom` cell says yes."""
+    return text.casefold() in _TRUE
+
+
+def find_problems(
+    frame: pd.DataFrame,
+    raw_columns: Iterable[str],
+    root: Path,
+    purpose: Purpose,
+    taxonomy: Taxonomy | None,
+    problems: Problems,
+) -> None:
+    """Add to `problems` everything wrong with the table; fill a missing id column from the paths."""
+    _check_columns([str(name) for name in raw_columns], purpose, problems)
+    if problems.lines:
+        return
+    if "id" not in frame:
+        frame.insert(0, "id", frame["path"])
+    if frame.empty:
+        problems.add("no rows; expected at least one sample")
+    _check_ids(frame, problems)
+    if purpose != "evaluate":
+        _check_files(frame, root, problems)
+    _check_choices(frame, problems)
+    _check_numbers(frame, problems)
+    _check_groups(frame, problems)
+    if taxonomy is not None:
+        _check_labels(frame, taxonomy, purpose, problems)
+    if purpose == "train" and "licence" in frame:
+        _check_licences(frame, problems)
+
+
+def _row(index: int) -> str:
+    """Return how a user finds the row: its line in the file, counting the header."""
+    return f"row {index + 2}"
+
+
+def _check_columns(names: list[str], purpose: Purpose, problems: Problems) -> None:
+    """Report repeated, missing and misspelt columns."""
+    stripped = [name.strip() for name in names]
+    for name in sorted({n for n in stripped if stripped.count(n) > 1}):
+        problems.add(f"column '{name}' stands twice")
+    needed = {"train": ["path", "diagnosis"], "predict": ["path"], "evaluate": ["diagnosis"]}[purpose]
+    for name in needed:
+        if name not in stripped:
+            problems.add(f"column '{name}' is missing; found: {', '.join(stripped)}")
+    if purpose == "evaluate" and not {"id", "path"} & set(stripped):
+        problems.add("a column 'id' or 'path' is needed to match predictions")
+    for name in stripped:
+        hint = "" if name in COLUMNS or name.startswith(FINDING_PREFIX) else _misspelling(name)
+        if hint:
+            problems.add(f"column '{name}' is unknown{hint}; rename it, or leave it out")
+
+
+def _misspelling(name: str) -> str:
+    """Return a did-you-mean only for names very close to a known column; others are the user's own."""
+    squeezed = name.casefold().replace(" ", "").replace("_", "").replace("-", "")
+    for known in COLUMNS:
+        plain = known.replace("_", "")
+        same_length = abs(len(squeezed) - len(plain)) <= 1
+        if squeezed == plain or (same_length and len(plain) > 4 and did_you_mean(squeezed, [plain])):
+            return f" (did you mean '{known}'?)"
+    return ""
+
+
+def _check_ids(frame: pd.DataFrame, problems: Problems) -> None:
+    """Report empty and repeated ids."""
+    first: dict[str, int] = {}
+    for index, identity in enumerate(frame["id"]):
+        if identity == "":
+            problems.add(f"{_row(index)}: id is empty")
+        elif identity in first:
+            problems.add(f"{_row(index)}: id '{identity}' stands in {_row(first[identity])} already")
+        else:
+            first[identity] = index
+
+
+def _check_files(frame: pd.DataFrame, root: Path, problems: Problems) -> None:
+    """Report empty paths and files that are not there."""
+    for index, path in enumerate(frame["path"]):
+        if path == "":
+            problems.add(f"{_row(index)}: path is empty")
+        elif "\0" in path or not os.path.lexists(root / path):
+            problems.add(f"{_row(index)}: no file '{path}' under {root}")
+
+
+def _check_choices(frame: pd.DataFrame, problems: Problems) -> None:
+    """Report values outside the few that a column allows."""
+    choices: dict[str, tuple[str, ...]] = {"modality": ("clinical", "histology"), "split": SPLITS}
+    for name, allowed in choices.items():
+        for index, value in enumerate(frame.get(name, [])):
+            if value and value not in allowed:
+                hint = did_you_mean(value, allowed)
+                problems.add(
+                    f"{_row(index)}: unknown {name} '{value}'{hint}; expected {' or '.join(allowed)}"
+                )
+    for index, value in enumerate(frame.get("phantom", [])):
+        if value.casefold() not in _TRUE | _FALSE:
+            problems.add(f"{_row(index)}: phantom '{value}'; expected true or false")
+
+
+def _check_numbers(frame: pd.DataFrame, problems: Problems) -> None:
+    """Report impossible resolutions and finding grades."""
+    low, high = MPP_RANGE
+    _check_range(frame, "mpp", lambda x: low <= x <= high, f"{low} to {high} micrometres per pixel", problems)
+    for name in [str(c) for c in frame.columns if str(c).startswith(FINDING_PREFIX)]:
+        _check_range(frame, name, lambda x: x in (0, 1, 2, 3), "a grade 0, 1, 2 or 3, or empty", problems)
+
+
+def _check_range(
+    frame: pd.DataFrame, name: str, fits: Callable[[float], bool], expected: str, problems: Problems
+) -> None:
+    """Report the cells of one column that are no number or do not fit."""
+    for index, text in enumerate(frame.get(name, [])):
+        if text == "":
+            continue
+        try:
+            good = fits(float(text)) and math.isfinite(float(text))
+        except ValueError:
+            good = False
+        if not good:
+            problems.add(f"{_row(index)}: {name} '{text}'; expected {expected}")
+
+
+def _check_groups(frame: pd.DataFrame, problems: Problems) -> None:
+    """Report patients and duplicate groups whose rows stand in two splits."""
+    if "split" not in frame:
+        return
+    for name in ("patient_id", "duplicate_group"):
+        if name not in frame:
+            continue
+        fixed = frame[(frame[name] != "") & (frame["split"] != "")]
+        for key, splits in fixed.groupby(name, sort=True)["split"].unique().items():
+            if len(splits) > 1:
+                rows = ", ".join(_row(int(i)) for i in fixed.index[fixed[name] == key][:6])
+                problems.add(f"{name} '{key}' is in two splits ({', '.join(sorted(splits))}): {rows}")
+
+
+def _check_labels(frame: pd.DataFrame, taxonomy: Taxonomy, purpose: Purpose, problems: Problems) -> None:
+    """Report labels the taxonomy has no word for; excluded and empty ones are fine."""
+    if "diagnosis" not in frame:
+        return
+    for label, rows in frame.groupby("diagnosis", sort=True).groups.items():
+        text = str(label)
+        known = text == "" or taxonomy.diagnosis_of(text) or taxonomy.exclusion_of(text)
+        if not known and purpose != "predict":
+            where = ", ".join(_row(int(i)) for i in list(rows)[:4]) + (" ..." if len(rows) > 4 else "")
+            problems.add(f"{where}: {taxonomy.unknown_label(text)}")
+
+
+def _check_licences(frame: pd.DataFrame, problems: Problems) -> None:
+    """Report rows whose licence forbids training or is not understood."""
+    for text, rows in frame.groupby("licence", sort=True).groups.items():
+        if text == "":
+            continue  # not stated: allowed for a user's own images, counted in the card
+        licence = licence_of(str(text))
+        where = f"{_row(int(rows[0]))}" + (f" and {len(rows) - 1} more" if len(rows) > 1 else "")
+        if licence is None:
+            problems.add(
+                f"{where}: licence '{text}' is not known here; write an SPDX name such as CC-BY-4.0, "
+                "'own' for your own images, or 'research only'"
+            )
+        elif not licence.training:
+            problems.add(
+                f"{where}: licence '{text}' forbids training ({licence.condition}); leave the rows out"
+            )

@@ -1,0 +1,192 @@
+"""timm backbones by name, with weights from the hub, from a local file or from scratch."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+import timm
+import torch
+from huggingface_hub import constants as hub_constants
+from huggingface_hub import try_to_load_from_cache
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from nmevision.errors import ConfigError, WeightsError, did_you_mean
+from nmevision.preprocessing import Preprocessing
+
+ALTERNATIVES = (
+    "give a local file with model.weights=PATH.safetensors, or train from scratch with model.weights=none"
+)
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A feature extractor and what timm says of it.
+
+    module: maps float32 N x 3 x H x W to pooled features N x `width`.
+    weights: what it was started from: "none", "hub:<repository>" or the file's name.
+    licence: the licence of those weights as timm states it, "" where unknown.
+    """
+
+    module: nn.Module
+    width: int
+    weights: str
+    licence: str
+
+
+def build_backbone(
+    name: str, weights: str, *, drop_path: float = 0.0, image_size: int | None = None
+) -> Backbone:
+    """Return the timm backbone `name` without its classifier.
+
+    weights: "none", "hub" (the only word that touches the network) or a path to a .safetensors file.
+    Raises ConfigError for an unknown name, WeightsError where weights cannot be had or do not fit.
+    """
+    check_backbone(name)
+    options: dict[str, Any] = {"num_classes": 0}
+    if drop_path:
+        options["drop_path_rate"] = drop_path
+    if weights == "none":
+        module = _create(name, image_size, pretrained=False, **options)
+        return Backbone(module, module.num_features, "none", "")
+    if weights == "hub":
+        return _from_hub(name, image_size, options)
+    return _from_file(name, Path(weights), image_size, options)
+
+
+def check_backbone(name: str) -> None:
+    """Raise ConfigError where timm knows no network called `name`."""
+    if not name.startswith(("hf-hub:", "hf_hub:")) and not timm.is_model(name):
+        hint = did_you_mean(name.split(".")[0], timm.list_models())
+        raise ConfigError(f"model.backbone: timm {timm.__version__} has no network '{name}'{hint}")
+
+
+def backbone_preprocessing(
+    module: nn.Module,
+    *,
+    image_size: int | None,
+    fit: str,
+    fill: tuple[int, int, int] | None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+) -> Preprocessing:
+    """Return what timm's configuration of `module` says about its input, as data.
+
+    image_size: pixels of the square input; timm's own where None.
+    fill: padding colour 0-255; the mean colour where None.
+    mean, std: only for weights trained with other values than timm's.
+    """
+    config = timm.data.resolve_data_config(model=module)
+    _, height, width = config["input_size"]
+    if image_size is not None:
+        height = width = image_size
+    used_mean = tuple(mean or config["mean"])
+    return Preprocessing.model_validate(
+        {
+            "height": height,
+            "width": width,
+            "fit": fit,
+            "crop_pct": config["crop_pct"] if fit == "crop" else 1.0,
+            "interpolation": config["interpolation"],
+            "fill": fill or tuple(round(255 * value) for value in used_mean),
+            "mean": used_mean,
+            "std": tuple(std or config["std"]),
+        }
+    )
+
+
+def _create(name: str, image_size: int | None, **options: Any) -> Any:
+    """Return timm's network; one whose input size is fixed is built for `image_size`."""
+    config = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
+    if image_size is not None and config is not None and config.fixed_input_size:
+        options["img_size"] = image_size
+    try:
+        return timm.create_model(name, **options)
+    except TypeError as problem:
+        if "drop_path_rate" in str(problem):
+            raise ConfigError(
+                f"model.drop_path: backbone '{name}' has no stochastic depth; set it to 0"
+            ) from None
+        raise
+
+
+def _from_hub(name: str, image_size: int | None, options: dict[str, Any]) -> Backbone:
+    """Return the network with timm's published weights; any failure becomes one clear message."""
+    try:
+        _refuse_offline(name)
+        module = _create(name, image_size, pretrained=True, **options)
+    except ConfigError:
+        raise
+    except Exception as problem:  # the hub client raises dozens of types: offline, 401, 404, disk full
+        reason = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__
+        raise WeightsError(
+            f"the weights of '{name}' could not be had from the hub ({reason[:200]}); {ALTERNATIVES}"
+        ) from None
+    config = module.pretrained_cfg
+    repository = config.get("hf_hub_id") or config.get("url") or name
+    return Backbone(module, module.num_features, f"hub:{repository}", str(config.get("license") or ""))
+
+
+def _refuse_offline(name: str) -> None:
+    """Raise OSError at once where the weights are not cached and the hub's host cannot be reached.
+
+    The hub client itself would retry for most of a minute. Behind a proxy it is left to try.
+    """
+    config = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
+    if config is None or not config.hf_hub_id or getproxies():
+        return
+    cached = (
+        try_to_load_from_cache(config.hf_hub_id, file) for file in ("model.safetensors", "pytorch_model.bin")
+    )
+    if any(isinstance(path, str) for path in cached):
+        return
+    address = urlsplit(hub_constants.ENDPOINT)
+    default_port = 443 if address.scheme == "https" else 80
+    socket.create_connection((address.hostname or "", address.port or default_port), timeout=10).close()
+
+
+def _from_file(name: str, path: Path, image_size: int | None, options: dict[str, Any]) -> Backbone:
+    """Return the network with the weights of a local safetensors file, refusing what does not fit."""
+    if path.suffix != ".safetensors" or not path.is_file():
+        found = "no such file" if not path.exists() else "not a .safetensors file (pickles are not opened)"
+        raise WeightsError(f"model.weights={path}: {found}; {ALTERNATIVES}, or use model.weights=hub")
+    try:
+        with safe_open(path, "pt") as stream:
+            stored = set(stream.keys())
+    except (SafetensorError, OSError) as problem:
+        raise WeightsError(f"{path}: cannot be read as safetensors: {problem}") from None
+    empty = _create(name, image_size, pretrained=False, **options)
+    missing = sorted(set(empty.state_dict()) - stored - _optional(empty))
+    if missing:
+        raise WeightsError(
+            f"{path} does not hold the weights of '{name}': {len(missing)} of {len(empty.state_dict())} "
+            f"tensors are missing, such as {missing[0]}; check model.backbone or choose another file"
+        )
+    try:
+        module = _create(
+            name, image_size, pretrained=True, pretrained_cfg_overlay={"file": str(path)}, **options
+        )
+    except RuntimeError as problem:
+        raise WeightsError(f"{path} does not fit '{name}': {str(problem).splitlines()[-1].strip()}") from None
+    return Backbone(module, module.num_features, path.name, "")
+
+
+def _optional(module: nn.Module) -> set[str]:
+    """Return the tensors a file may lack: counters that do not enter the function."""
+    return {name for name in module.state_dict() if name.endswith("num_batches_tracked")}
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Return the number of trained values."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def best_memory_format(device: str) -> torch.memory_format:
+    """Return the layout convolutions are fastest in; the values are the same in any."""
+    return torch.channels_last if device in ("cpu", "cuda") else torch.contiguous_format

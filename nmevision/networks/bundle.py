@@ -1,0 +1,191 @@
+"""A trained model as one folder: weights.safetensors, bundle.json and a card. No pickle.
+
+bundle.json says what the network is, how its input is made, what its outputs mean, what it was trained on
+and the SHA-256 of every other file. The hash of bundle.json itself is the bundle's hash.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from nmevision.errors import BundleError, WeightsError
+from nmevision.files import sha256_of, write_json, write_text
+from nmevision.preprocessing import Preprocessing
+from nmevision.schema import Record, validate
+from nmevision.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    from nmevision.networks.classifier import Classifier
+
+FORMAT = 1
+"""Raised when an older program could misread a newer bundle."""
+INFO, WEIGHTS, CARD, SEEN = "bundle.json", "weights.safetensors", "README.md", "seen.txt"
+SEEN_DIGITS = 16
+"""Hexadecimal digits kept of each training image's SHA-256: enough to find it again, not to guess it."""
+
+
+class NetworkInfo(Record):
+    """What is needed to build the network again without its weights."""
+
+    backbone: str
+    tasks: dict[str, int]
+    image_size: int
+    weights_from: str
+    weights_licence: str = ""
+
+
+class BundleInfo(Record):
+    """Everything about a trained model but its weights."""
+
+    format: int
+    name: str
+    created: str = Field(description="UTC, ISO 8601")
+    nmevision: str = Field(description="the version that wrote it")
+    modality: str
+    phantom: bool = Field(description="trained on synthetic images: says nothing about disease")
+    taxonomy: Taxonomy
+    positive: str | None
+    network: NetworkInfo
+    preprocessing: Preprocessing
+    temperature: float = Field(gt=0, description="logits are divided by it before the softmax")
+    training: dict[str, Any]
+    validation: dict[str, Any]
+    versions: dict[str, str]
+    files: dict[str, str] = Field(description="file name -> SHA-256")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained model folder that was checked when it was opened."""
+
+    folder: Path
+    info: BundleInfo
+
+    @cached_property
+    def hash(self) -> str:
+        """Return the SHA-256 of bundle.json, which holds the hashes of all the rest."""
+        return sha256_of(self.folder / INFO)
+
+    @cached_property
+    def seen(self) -> frozenset[str]:
+        """Return the shortened SHA-256 of every image it was trained or steered on."""
+        return frozenset((self.folder / SEEN).read_text(encoding="ascii").split())
+
+    def network(self) -> Classifier:
+        """Build the network and load its weights; raise BundleError where they do not fit."""
+        from safetensors.torch import load_file
+
+        from nmevision.networks.classifier import Classifier
+
+        info = self.info.network
+        backbone = _rebuild(info, self.folder)
+        network = Classifier(backbone.module, backbone.width, info.tasks)
+        try:
+            network.load_state_dict(load_file(self.folder / WEIGHTS))
+        except RuntimeError as problem:
+            reason, writer = str(problem).splitlines()[-1].strip(), self.info.versions.get("timm", "?")
+            raise BundleError(
+                f"{self.folder / WEIGHTS} does not fit {info.backbone} as this timm builds it "
+                f"(written with timm {writer}): {reason}"
+            ) from None
+        return network.eval()
+
+
+def _rebuild(info: NetworkInfo, folder: Path) -> Any:
+    """Return the bundle's backbone without weights."""
+    from nmevision.networks.backbones import build_backbone
+
+    try:
+        return build_backbone(info.backbone, "none", image_size=info.image_size)
+    except (WeightsError, RuntimeError) as problem:
+        raise BundleError(f"{folder}: {problem}") from None
+
+
+def open_bundle(folder: Path) -> Bundle:
+    """Return the bundle in `folder`; raise BundleError where it is missing, altered or too new."""
+    folder = Path(folder)
+    path = folder / INFO
+    if not path.is_file():
+        raise BundleError(
+            f"{folder} is no bundle: it has no {INFO}; expected a folder made by `nmevision train`, "
+            "such as models/my-model"
+        )
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise BundleError(f"{path}: cannot be read as JSON: {problem}") from None
+    written = content.get("format") if isinstance(content, dict) else None
+    if written != FORMAT:
+        writer = content.get("nmevision", "unknown") if isinstance(content, dict) else "unknown"
+        raise BundleError(
+            f"{path}: bundle format {written}, written by nmevision {writer}; this version reads format "
+            f"{FORMAT}; install a matching version or train again"
+        )
+    info = validate(BundleInfo, content, str(path), BundleError)
+    _check_files(folder, info.files)
+    return Bundle(folder, info)
+
+
+def _check_files(folder: Path, files: Mapping[str, str]) -> None:
+    """Refuse a bundle whose files are missing or not those that were written."""
+    if WEIGHTS not in files:
+        raise BundleError(f"{folder / INFO}: names no {WEIGHTS}; the bundle was not written whole")
+    for name, expected in files.items():
+        if Path(name).name != name:
+            raise BundleError(
+                f"{folder / INFO}: '{name}' is no plain file name; the bundle cannot be trusted"
+            )
+        path = folder / name
+        if not path.is_file():
+            raise BundleError(f"{folder}: {name} is missing; copy the whole folder again")
+        if sha256_of(path) != expected:
+            raise BundleError(
+                f"{path}: its SHA-256 is not the one in {INFO}: the file was changed or cut since the model "
+                "was saved; copy the whole folder again"
+            )
+
+
+def save_bundle(
+    folder: Path, network: Classifier, info: dict[str, Any], card: str, seen: list[str]
+) -> Bundle:
+    """Write a bundle whole or not at all, open it again as a user would, and return it.
+
+    info: the fields of BundleInfo except `format` and `files`.
+    seen: SHA-256 of every training and validation image.
+    Raises BundleError where `folder` exists already.
+    """
+    from safetensors.torch import save_file
+
+    folder = Path(folder)
+    refuse_existing(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+        work = Path(temporary) / folder.name
+        work.mkdir()
+        state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+        save_file(state, work / WEIGHTS)
+        (work / WEIGHTS).chmod(0o644)
+        write_text(work / SEEN, "\n".join(sorted({digest[:SEEN_DIGITS] for digest in seen})) + "\n")
+        files = {name: sha256_of(work / name) for name in (WEIGHTS, SEEN)}
+        checked = validate(BundleInfo, {**info, "format": FORMAT, "files": files}, str(folder), BundleError)
+        write_json(work / INFO, checked.model_dump(mode="json"))
+        write_text(work / CARD, card)
+        open_bundle(work).network()
+        refuse_existing(folder)
+        shutil.move(str(work), folder)
+    return open_bundle(folder)
+
+
+def refuse_existing(folder: Path) -> None:
+    """Raise BundleError where a bundle's folder is taken: a trained model is never overwritten."""
+    if folder.exists():
+        raise BundleError(f"{folder} exists already; choose another name=... or remove that folder first")

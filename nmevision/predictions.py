@@ -1,0 +1,156 @@
+"""The table that prediction writes and evaluation reads: one row per file, one probability per diagnosis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from nmevision.errors import DataError, Problems
+from nmevision.files import atomic_path
+
+STATUSES = ("ok", "flagged", "error")
+"""ok: answered. flagged: answered, but read the message. error: not answered, the message says why."""
+COLUMNS = ("id", "path", "status", "message", "diagnosis")
+PROBABILITY_PREFIX = "p_"
+GROUP_PREFIX = "p_group_"
+DECIMALS = 6
+SUM_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class PredictionTable:
+    """Rows of predictions. `frame` has COLUMNS, then p_<diagnosis> as float (NaN where status is error).
+
+    Columns `group` and p_group_<group>, `patient_id` and `source` follow where they are known.
+    """
+
+    frame: pd.DataFrame
+
+    @property
+    def diagnoses(self) -> tuple[str, ...]:
+        """Return the diagnosis keys in column order."""
+        start = len(PROBABILITY_PREFIX)
+        return tuple(
+            str(name)[start:]
+            for name in self.frame.columns
+            if str(name).startswith(PROBABILITY_PREFIX) and not str(name).startswith(GROUP_PREFIX)
+        )
+
+    @property
+    def answered(self) -> pd.DataFrame:
+        """Return the rows that carry a prediction (status ok or flagged)."""
+        return self.frame[self.frame["status"] != "error"]
+
+    def probabilities(self) -> np.ndarray:
+        """Return float64 rows x diagnoses, NaN rows where status is error."""
+        columns = [PROBABILITY_PREFIX + key for key in self.diagnoses]
+        return self.frame[columns].to_numpy(np.float64)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many rows have each status."""
+        found = self.frame["status"].value_counts()
+        return {status: int(found.get(status, 0)) for status in STATUSES}
+
+    def write(self, path: Path) -> None:
+        """Write the table as CSV atomically, probabilities with six decimals."""
+        with atomic_path(path) as temporary:
+            self.frame.to_csv(temporary, index=False, lineterminator="\n", float_format=f"%.{DECIMALS}f")
+
+
+def by_case(table: PredictionTable, taxonomy_groups: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Return one row per patient: the mean of the samples' log-probabilities, renormalised.
+
+    This is the mean of the calibrated logits (a softmax undoes the constant per sample). A sample
+    without patient_id is a case of its own. Columns: patient_id, n_samples, n_answered, diagnosis,
+    p_<diagnosis>; with `taxonomy_groups` (diagnosis -> group) also group and p_group_<group>.
+    """
+    frame = table.frame
+    patients = frame["patient_id"] if "patient_id" in frame else pd.Series("", index=frame.index)
+    case = patients.where(patients != "", frame["id"])
+    logs = pd.DataFrame(np.log(np.clip(table.probabilities(), 10.0**-DECIMALS, 1)), index=frame.index)
+    grouped = logs.groupby(case, sort=True)
+    mean = grouped.mean().to_numpy()
+    powers = np.exp(mean - np.max(mean, axis=1, keepdims=True))
+    shares = powers / powers.sum(axis=1, keepdims=True)
+    sizes = grouped.size()
+    answered = (frame["status"] != "error").groupby(case, sort=True).sum()
+    rows = pd.DataFrame(
+        {"patient_id": sizes.index, "n_samples": sizes.to_numpy(), "n_answered": answered.to_numpy()}
+    )
+    return with_answers(rows, shares, table.diagnoses, taxonomy_groups)
+
+
+def with_answers(
+    rows: pd.DataFrame,
+    probabilities: np.ndarray,
+    diagnoses: tuple[str, ...],
+    group_of: Mapping[str, str] | None,
+) -> pd.DataFrame:
+    """Return `rows` with group and diagnosis of the largest probability and all probabilities.
+
+    probabilities: rows x diagnoses, NaN rows where there is no answer.
+    group_of: diagnosis -> group; the group columns appear only where it names more than one group
+        and fewer groups than diagnoses (else they would repeat the diagnoses).
+    """
+    rows = rows.reset_index(drop=True)
+    known = ~np.isnan(probabilities).any(axis=1)
+    best = np.where(known, np.nan_to_num(probabilities).argmax(axis=1), -1)
+    mine = [group_of[key] for key in diagnoses] if group_of else []
+    groups = tuple(dict.fromkeys(mine))
+    columns: dict[str, object] = {}
+    if 1 < len(groups) < len(diagnoses):
+        member = np.array([[own == group for group in groups] for own in mine], dtype=np.float64)
+        shares = probabilities @ member
+        leading = np.where(known, np.nan_to_num(shares).argmax(axis=1), -1)
+        columns["group"] = [groups[i] if i >= 0 else "" for i in leading]
+        columns |= {GROUP_PREFIX + group: shares[:, i] for i, group in enumerate(groups)}
+    columns["diagnosis"] = [diagnoses[i] if i >= 0 else "" for i in best]
+    columns |= {PROBABILITY_PREFIX + key: probabilities[:, i] for i, key in enumerate(diagnoses)}
+    return pd.concat([rows, pd.DataFrame(columns, index=rows.index)], axis=1)
+
+
+def read_predictions(path: Path) -> PredictionTable:
+    """Read predictions.csv and judge it; raise DataError listing every problem."""
+    path = Path(path)
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; `nmevision predict` writes predictions.csv") from None
+    except (OSError, UnicodeDecodeError, ValueError) as problem:
+        raise DataError(f"{path}: cannot be read as CSV: {problem}") from None
+    problems = Problems()
+    for name in COLUMNS:
+        if name not in frame:
+            problems.add(f"column '{name}' is missing")
+    problems.raise_if_any(DataError, str(path))
+    numeric = [c for c in frame if str(c).startswith(PROBABILITY_PREFIX)]
+    for column in numeric:
+        frame[column] = pd.to_numeric(frame[column].replace("", "nan"), errors="coerce")
+    table = PredictionTable(frame)
+    _judge(table, problems)
+    problems.raise_if_any(DataError, str(path))
+    return table
+
+
+def _judge(table: PredictionTable, problems: Problems) -> None:
+    """Add to `problems` what contradicts the table's definition."""
+    frame = table.frame
+    if len(table.diagnoses) < 2:
+        problems.add("expected at least two columns p_<diagnosis>")
+        return
+    for identity in frame["id"][frame["id"].duplicated()].unique():
+        problems.add(f"id '{identity}' stands more than once")
+    for status in sorted(set(frame["status"]) - set(STATUSES)):
+        problems.add(f"unknown status '{status}'; expected {', '.join(STATUSES)}")
+    values = table.probabilities()
+    answered = (frame["status"] != "error").to_numpy()
+    outside = answered & ~((values >= 0) & (values <= 1)).all(axis=1)
+    unequal = answered & ~outside & (np.abs(values.sum(axis=1) - 1) > SUM_TOLERANCE)
+    for index in np.flatnonzero(outside):
+        problems.add(f"row {index + 2}: probabilities must be numbers from 0 to 1")
+    for index in np.flatnonzero(unequal):
+        problems.add(f"row {index + 2}: probabilities sum to {values[index].sum():.4f}, expected 1")
