@@ -36,7 +36,7 @@ class DataSection(Record):
     folds: int | None = Field(default=None, ge=2, description="k: test is one of k parts instead of `test`")
     fold: int = Field(default=0, ge=0, description="which of the k parts is the test split")
     workers: int = Field(default=-1, ge=-1, description="decoding processes; -1 = one per core, at most 8")
-    max_pixels: int = Field(default=178_956_970, gt=0, description="larger images are refused unread")
+    max_pixels: int = Field(default=200_000_000, gt=0, description="larger images are refused unread")
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
@@ -101,7 +101,7 @@ class TrainSection(Record):
 class AugmentSection(Record):
     """How training images are varied."""
 
-    min_scale: float = Field(default=0.5, gt=0, le=1, description="least share of the area a crop keeps")
+    min_scale: float = Field(default=0.5, ge=0.05, le=1, description="least share of the area a crop keeps")
     colour: float = Field(default=1.0, ge=0, description="strength of stain or illuminant jitter; 0 = none")
     blur: float = Field(default=0.1, ge=0, le=1, description="probability")
     compression: float = Field(default=0.2, ge=0, le=1, description="probability of re-compression as JPEG")

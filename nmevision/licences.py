@@ -46,6 +46,15 @@ _KNOWN = {
 }
 """Longest match first: 'CC BY-NC-ND 4.0' is not 'CC BY'. Terms: the Creative Commons deeds."""
 
+_RESERVATIONS = {
+    "all rights reserved": _FORBIDDEN,
+    "no ai": _FORBIDDEN,
+    "noai": _FORBIDDEN,
+    "no derivatives": _NO_DERIVATIVES,
+    "noderivatives": _NO_DERIVATIVES,
+}
+"""Words that take back what the licence before them grants: 'CC BY 4.0, no AI training'."""
+
 
 def licence_of(text: str) -> Licence | None:
     """Return what the licence called `text` allows, or None where it is not known here.
@@ -57,7 +66,10 @@ def licence_of(text: str) -> Licence | None:
     >>> licence_of("some new licence") is None
     True
     """
-    words = re.sub(r"[\s_\-]+", " ", text.casefold()).strip()
+    words = re.sub(r"[\s_\-:,;()]+", " ", text.casefold()).strip()
+    for reservation, licence in _RESERVATIONS.items():
+        if f" {reservation} " in f" {words} ":
+            return licence
     for name in sorted(_KNOWN, key=len, reverse=True):
         if words == name or words.startswith(name + " "):
             return _KNOWN[name]

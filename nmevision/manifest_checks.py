@@ -58,8 +58,8 @@ def find_problems(
     if frame.empty:
         problems.add("no rows; expected at least one sample")
     _check_ids(frame, problems)
-    if purpose != "evaluate":
-        _check_files(frame, root, problems)
+    if "path" in frame:
+        _check_paths(frame, root if purpose == "train" else None, problems)
     _check_choices(frame, problems)
     _check_numbers(frame, problems)
     _check_groups(frame, problems)
@@ -114,12 +114,12 @@ def _check_ids(frame: pd.DataFrame, problems: Problems) -> None:
             first[identity] = index
 
 
-def _check_files(frame: pd.DataFrame, root: Path, problems: Problems) -> None:
-    """Report empty paths and files that are not there."""
+def _check_paths(frame: pd.DataFrame, root: Path | None, problems: Problems) -> None:
+    """Report empty paths and, with `root`, files that are not there (predict makes a row of each)."""
     for index, path in enumerate(frame["path"]):
         if path == "":
             problems.add(f"{_row(index)}: path is empty")
-        elif "\0" in path or not os.path.lexists(root / path):
+        elif root is not None and ("\0" in path or not os.path.lexists(root / path)):
             problems.add(f"{_row(index)}: no file '{path}' under {root}")
 
 

@@ -12,7 +12,9 @@ A taxonomy file lists groups and diagnoses in order. A smaller taxonomy is deriv
 
 from __future__ import annotations
 
+import difflib
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -20,10 +22,12 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from nmevision.errors import ConfigError, did_you_mean
+from nmevision.errors import ConfigError, Problems, did_you_mean
 from nmevision.schema import Record, read_yaml, validate
 
 KEY_PATTERN = r"^[a-z0-9][a-z0-9_]*$"
+_MISSPELT = 0.85
+"""difflib ratio above which an excluded label is a misspelt key, not a label of the user's own."""
 
 
 def normalise_label(label: str) -> str:
@@ -31,8 +35,11 @@ def normalise_label(label: str) -> str:
 
     >>> normalise_label("  Pityriasis-Rubra_pilaris ")
     'pityriasis rubra pilaris'
+    >>> normalise_label("Darier's disease")
+    'dariers disease'
     """
-    return re.sub(r"[\s_\-/,.()']+", " ", label.casefold()).strip()
+    folded = re.sub(r"['’]", "", unicodedata.normalize("NFKC", label).casefold())
+    return re.sub(r"[\s_\-–—/,.:;&()\[\]\"]+", " ", folded).strip()
 
 
 class Group(Record):
@@ -163,12 +170,18 @@ class _Derived(Record):
 
 def load_taxonomy(path: Path) -> Taxonomy:
     """Read a taxonomy file (and the one it is based on); raise ConfigError with every mistake."""
-    path = Path(path)
+    return _load(Path(path), ())
+
+
+def _load(path: Path, below: tuple[Path, ...]) -> Taxonomy:
+    """Return the taxonomy in `path`, which the files `below` are based on."""
+    if path.resolve() in below:
+        raise ConfigError(f"{path}: is based on itself, through `based_on`; name the file it starts from")
     content = read_yaml(path, ConfigError)
     if "based_on" not in content:
         return taxonomy_from(content, str(path))
     derived = validate(_Derived, content, str(path), ConfigError)
-    base = load_taxonomy(path.parent / derived.based_on)
+    base = _load(path.parent / derived.based_on, (*below, path.resolve()))
     return _derive(derived, base, str(path))
 
 
@@ -179,12 +192,9 @@ def taxonomy_from(content: Mapping[str, Any], where: str) -> Taxonomy:
 
 def _derive(derived: _Derived, base: Taxonomy, where: str) -> Taxonomy:
     """Return the flat taxonomy that `derived` makes of `base`."""
+    _check_parts(derived, base, where)
     named = {key for part in derived.diagnoses if part.takes != "rest" for key in part.takes}
     left_out = {base.diagnosis_of(label) for label in derived.exclude}
-    wrong = [key for key in sorted(named) if key not in base.keys]
-    if wrong:
-        hints = ", ".join(f"'{key}'{did_you_mean(key, base.keys)}" for key in wrong)
-        raise ConfigError(f"{where}: takes diagnoses unknown to '{base.name}': {hints}")
     rest = [key for key in base.keys if key not in named and key not in left_out]
     spellings = {d.key: d.spellings for d in base.diagnoses}
     diagnoses = [_flatten(part, rest, spellings) for part in derived.diagnoses]
@@ -207,6 +217,31 @@ def _derive(derived: _Derived, base: Taxonomy, where: str) -> Taxonomy:
         },
         where,
     )
+
+
+def _check_parts(derived: _Derived, base: Taxonomy, where: str) -> None:
+    """Raise ConfigError where a diagnosis of `base` is misspelt, or wanted more than once."""
+    problems = Problems()
+    takers: dict[str, list[str]] = {}
+    for part in derived.diagnoses:
+        for key in dict.fromkeys(("rest",) if part.takes == "rest" else part.takes):
+            takers.setdefault(key, []).append(f"'{part.key}'")
+            if part.takes != "rest" and key not in base.keys:
+                hint = did_you_mean(key, base.keys)
+                problems.add(f"'{part.key}' takes '{key}', which '{base.name}' does not have{hint}")
+    plain = {normalise_label(key): key for key in base.keys}
+    for label in derived.exclude:
+        excluded = base.diagnosis_of(label)
+        near = difflib.get_close_matches(normalise_label(label), plain, n=1, cutoff=_MISSPELT)
+        if excluded is not None:
+            takers.setdefault(excluded, []).append("exclude")
+        elif near:
+            meant = plain[near[0]]
+            problems.add(f"exclude: '{base.name}' has no '{label}' (did you mean '{meant}'?)")
+    for key, wanted in takers.items():
+        if len(set(wanted)) > 1:
+            problems.add(f"'{key}' is taken more than once: {', '.join(dict.fromkeys(wanted))}")
+    problems.raise_if_any(ConfigError, where)
 
 
 def _flatten(part: _Part, rest: Iterable[str], spellings: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from pydantic import Field
 
 from nmevision.errors import BundleError, WeightsError
 from nmevision.files import sha256_of, write_json, write_text
+from nmevision.networks.card import card_of
 from nmevision.preprocessing import Preprocessing
 from nmevision.schema import Record, validate
 from nmevision.taxonomy import Taxonomy
@@ -154,9 +155,7 @@ def _check_files(folder: Path, files: Mapping[str, str]) -> None:
             )
 
 
-def save_bundle(
-    folder: Path, network: Classifier, info: dict[str, Any], card: str, seen: list[str]
-) -> Bundle:
+def save_bundle(folder: Path, network: Classifier, info: dict[str, Any], seen: list[str]) -> Bundle:
     """Write a bundle whole or not at all, open it again as a user would, and return it.
 
     info: the fields of BundleInfo except `format` and `files`.
@@ -178,7 +177,7 @@ def save_bundle(
         files = {name: sha256_of(work / name) for name in (WEIGHTS, SEEN)}
         checked = validate(BundleInfo, {**info, "format": FORMAT, "files": files}, str(folder), BundleError)
         write_json(work / INFO, checked.model_dump(mode="json"))
-        write_text(work / CARD, card)
+        write_text(work / CARD, card_of(checked))
         open_bundle(work).network()
         refuse_existing(folder)
         shutil.move(str(work), folder)

@@ -12,7 +12,7 @@ DIAGNOSIS = "diagnosis"
 
 
 class Classifier(nn.Module):
-    """Maps images to one vector of logits per task.
+    """Maps images to one vector of logits per task. While `frozen` is true only the heads learn.
 
     backbone: N x 3 x H x W -> N x `width` pooled features.
     tasks: name -> number of outputs; a sample trains only the tasks whose label it has.
@@ -22,6 +22,7 @@ class Classifier(nn.Module):
         self, backbone: nn.Module, width: int, tasks: Mapping[str, int], dropout: float = 0.0
     ) -> None:
         super().__init__()
+        self.frozen = False
         self.backbone = backbone
         self.heads = nn.ModuleDict(
             {task: nn.Sequential(nn.Dropout(dropout), nn.Linear(width, n)) for task, n in tasks.items()}
@@ -35,13 +36,16 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Return task -> logits N x outputs for float N x 3 x H x W."""
-        features = self.backbone(images)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            features = self.backbone(images)
         return {task: head(features) for task, head in self.heads.items()}
 
-    def freeze_backbone(self, frozen: bool) -> None:
-        """Stop (or let) the backbone learn, its batch statistics included."""
-        for parameter in self.backbone.parameters():
-            parameter.requires_grad_(not frozen)
+    def train(self, mode: bool = True) -> Classifier:
+        """Set training mode; a frozen backbone keeps its batch statistics."""
+        super().train(mode)
+        if self.frozen:
+            self.backbone.eval()
+        return self
 
     @torch.inference_mode()
     def logits(self, images: Tensor, task: str = DIAGNOSIS) -> Tensor:

@@ -1,0 +1,62 @@
+"""Samples as tensors for training: decode, vary (training only), bring to the network's input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from nmevision.data.images import read_image
+from nmevision.errors import ImageError
+from nmevision.preprocessing import Preprocessing
+
+Item = tuple[Tensor, int]
+"""One image, float32 3 x H x W, and the index of its diagnosis."""
+Batch = tuple[Tensor, Tensor]
+"""Images float32 N x 3 x H x W and diagnosis indices int64 N."""
+Augment = Callable[[np.ndarray, int], np.ndarray]
+"""Maps uint8 RGB pixels and a seed to uint8 RGB pixels of the network's size."""
+
+
+class ImageDataset(Dataset[Item]):
+    """Images by position; with `augment`, by (position, seed) so that any epoch can be repeated exactly.
+
+    paths, labels: one per sample; labels are positions in the taxonomy.
+    max_pixels: larger images are refused unread.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        labels: Sequence[int],
+        preprocessing: Preprocessing,
+        augment: Augment | None = None,
+        max_pixels: int | None = None,
+    ) -> None:
+        self.paths, self.labels = list(paths), list(labels)
+        self.preprocessing, self.augment, self.max_pixels = preprocessing, augment, max_pixels
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> Item:
+        """Return the item at a position, or at (position, seed) when it is to be varied.
+
+        Raises ImageError naming the file; run `nmevision data check` to find all of them beforehand.
+        """
+        index, seed = key if isinstance(key, tuple) else (key, 0)
+        path = self.paths[index]
+        options = {} if self.max_pixels is None else {"max_pixels": self.max_pixels}
+        try:
+            pixels = read_image(path, **options).pixels
+        except ImageError as problem:
+            raise ImageError(f"{path}: {problem}") from None
+        if self.augment is None:
+            array = self.preprocessing(pixels)
+        else:
+            array = self.preprocessing.normalise(self.augment(pixels, seed))
+        return torch.from_numpy(array), self.labels[index]

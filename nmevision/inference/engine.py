@@ -1,0 +1,66 @@
+"""Running the network on prepared images, with batches that shrink when memory runs out."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from nmevision.errors import ImageError
+from nmevision.networks.backbones import best_memory_format
+from nmevision.networks.bundle import Bundle
+
+_MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
+
+
+class TorchEngine:
+    """A bundle's network in float32 on the GPU where there is one, else on the CPU.
+
+    batch_size: images per forward pass; halved for good whenever memory does not suffice.
+    """
+
+    def __init__(self, bundle: Bundle, batch_size: int) -> None:
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.batch_size = batch_size
+        network = bundle.network().to(self.device)
+        self._layout = best_memory_format(self.device)
+        self.network = network.to(memory_format=self._layout)
+
+    def logits(self, images: list[np.ndarray], pad: bool = False) -> np.ndarray:
+        """Return float64 logits N x k of N arrays float32 3 x H x W.
+
+        pad: fill a shorter batch up with blanks. Kernels are chosen by shape, so the same image gets
+            the same answer to the last digit whatever stands beside it.
+        Raises ImageError where memory does not suffice for a single image.
+        """
+        parts, done = [], 0
+        while done < len(images):
+            chunk = images[done : done + self.batch_size]
+            try:
+                blanks = [np.zeros_like(chunk[0])] * (self.batch_size - len(chunk) if pad else 0)
+                parts.append(self._forward(np.stack(chunk + blanks))[: len(chunk)])
+                done += len(chunk)
+            except (RuntimeError, MemoryError) as problem:
+                if not _is_memory(problem):
+                    raise
+                self._shrink(len(chunk) + len(blanks))
+        return np.concatenate(parts)
+
+    def _forward(self, batch: np.ndarray) -> np.ndarray:
+        tensor = torch.from_numpy(batch).to(self.device).contiguous(memory_format=self._layout)
+        return self.network.logits(tensor).numpy().astype(np.float64)
+
+    def _shrink(self, tried: int) -> None:
+        """Halve the batch, or give up where it was one image."""
+        if tried == 1:
+            raise ImageError(
+                "memory does not suffice for one image; close other programs or use a smaller model"
+            )
+        self.batch_size = max(1, tried // 2)
+        if self.device == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _is_memory(problem: Exception) -> bool:
+    """Tell whether an error means that memory ran out."""
+    text = str(problem).casefold()
+    return isinstance(problem, (MemoryError, torch.OutOfMemoryError)) or any(w in text for w in _MEMORY_WORDS)

@@ -1,0 +1,100 @@
+"""What was predicted so far, line by line on disk, so that an interrupted run continues."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TextIO
+
+from nmevision.errors import RunError
+from nmevision.predictions import read_predictions
+
+PARTIAL = "predictions.partial.jsonl"
+Answer = dict[str, Any]
+"""One sample's outcome: id, status, message and its probabilities (None where status is error)."""
+
+
+class Journal:
+    """Answers of one bundle, written as they come.
+
+    out: the output folder. bundle_hash: answers of another bundle are never mixed in.
+    Raises RunError where the folder holds a finished or begun prediction and `resume` is false.
+    """
+
+    def __init__(self, out: Path, bundle_hash: str, resume: bool) -> None:
+        self.path = out / PARTIAL
+        self.bundle_hash = bundle_hash
+        self.answers: dict[str, Answer] = {}
+        finished = out / "predictions.csv"
+        if not resume and (finished.exists() or self.path.exists()):
+            begun = (
+                "holds predictions already"
+                if finished.exists()
+                else "holds a prediction that was interrupted"
+            )
+            raise RunError(f"{out} {begun}; continue it with --resume, or choose another --out")
+        if resume:
+            self._read_finished(finished, out / "run.json")
+            self._read_partial()
+        out.mkdir(parents=True, exist_ok=True)
+        self._stream: TextIO | None = None
+
+    def add(self, answers: list[Answer]) -> None:
+        """Keep these answers, on disk at once."""
+        if self._stream is None:
+            fresh = not self.path.exists()
+            self._stream = self.path.open("a", encoding="utf-8")
+            self._stream.write(json.dumps({"bundle": self.bundle_hash}) + "\n" if fresh else "\n")
+        for answer in answers:
+            self.answers[answer["id"]] = answer
+            self._stream.write(json.dumps(answer, ensure_ascii=True) + "\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Release the file; it stays for a later resume."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def remove(self) -> None:
+        """Delete the file: everything is in predictions.csv."""
+        self.close()
+        self.path.unlink(missing_ok=True)
+
+    def _read_finished(self, table: Path, facts: Path) -> None:
+        """Take over the answers of an earlier finished run; unreadable files are tried again."""
+        if not table.is_file():
+            return
+        stored = json.loads(facts.read_text(encoding="utf-8")) if facts.is_file() else {}
+        self._refuse_other(stored.get("bundle", {}).get("hash"), table)
+        predictions = read_predictions(table)
+        values = predictions.probabilities()
+        for row, shares in zip(predictions.frame.to_dict("records"), values, strict=True):
+            if row["status"] != "error":
+                self.answers[row["id"]] = {
+                    "id": row["id"],
+                    "status": row["status"],
+                    "message": row["message"],
+                    "probabilities": shares.tolist(),
+                }
+
+    def _read_partial(self) -> None:
+        """Take over the answers of an interrupted run; a line cut by a kill is ignored."""
+        if not self.path.is_file():
+            return
+        for number, line in enumerate(self.path.read_text(encoding="utf-8", errors="replace").splitlines()):
+            try:
+                answer = json.loads(line)
+            except ValueError:
+                continue
+            if number == 0:
+                self._refuse_other(answer.get("bundle"), self.path)
+            elif answer.get("status") != "error" and "id" in answer:
+                self.answers[answer["id"]] = answer
+
+    def _refuse_other(self, stored: str | None, path: Path) -> None:
+        if stored != self.bundle_hash:
+            raise RunError(
+                f"{path} was made by another model (bundle {str(stored)[:12]}, this is "
+                f"{self.bundle_hash[:12]}); choose another --out"
+            )

@@ -1,0 +1,73 @@
+"""What a prediction leaves on disk: predictions.csv, cases.csv and run.json."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from nmevision import __version__
+from nmevision.files import atomic_path, write_json
+from nmevision.inference.inputs import Inputs
+from nmevision.networks.bundle import Bundle
+from nmevision.predictions import DECIMALS, PredictionTable, by_case
+
+PREDICTIONS, CASES, FACTS = "predictions.csv", "cases.csv", "run.json"
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long it took (seconds), for how many images, where, and the batch size it ended with."""
+
+    seconds: float
+    images: int
+    device: str
+    batch_size: int
+
+
+def write_outputs(out: Path, table: PredictionTable, bundle: Bundle, inputs: Inputs, timing: Timing) -> None:
+    """Write the three files atomically; run.json comes last and says that the others are whole."""
+    table.write(out / PREDICTIONS)
+    cases = by_case(table, bundle.info.taxonomy.group_of)
+    with atomic_path(out / CASES) as temporary:
+        cases.to_csv(temporary, index=False, lineterminator="\n", float_format=f"%.{DECIMALS}f")
+    write_json(out / FACTS, _facts(table, bundle, inputs, timing, len(cases)))
+
+
+def _facts(
+    table: PredictionTable, bundle: Bundle, inputs: Inputs, timing: Timing, cases: int
+) -> dict[str, object]:
+    """Return what run.json says: enough to score the table without the bundle."""
+    info = bundle.info
+    return {
+        "nmevision": __version__,
+        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "bundle": {
+            "name": info.name,
+            "hash": bundle.hash,
+            "modality": info.modality,
+            "phantom": info.phantom,
+            "configurations_tried": info.training.get("configurations_tried"),
+        },
+        "taxonomy": info.taxonomy.model_dump(mode="json"),
+        "positive": info.positive,
+        "input": {
+            "name": inputs.name,
+            "fingerprint": inputs.fingerprint,
+            "left_aside": list(inputs.left_aside),
+        },
+        "counts": {"files": len(table.frame), "cases": cases, **table.counts()},
+        "timing": {
+            "seconds": round(timing.seconds, 3),
+            "images": timing.images,
+            "images_per_second": round(timing.images / timing.seconds, 1) if timing.seconds else None,
+            "device": timing.device,
+            "batch_size": timing.batch_size,
+        },
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "timm", "numpy", "pillow")},
+        },
+    }

@@ -1,0 +1,192 @@
+"""A trained bundle over a folder or a manifest: one row per file, whatever the files are like."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.special import softmax
+
+from nmevision.data.images import DEFAULT_MAX_PIXELS, read_image
+from nmevision.errors import ImageError
+from nmevision.inference.engine import TorchEngine
+from nmevision.inference.inputs import Inputs, inputs_from
+from nmevision.inference.journal import Answer, Journal
+from nmevision.inference.outputs import Timing, write_outputs
+from nmevision.manifest import Manifest, Sample
+from nmevision.networks.bundle import Bundle, open_bundle
+from nmevision.predictions import DECIMALS, PredictionTable, with_answers
+from nmevision.progress import progress_bar
+
+Decoded = tuple[Sample, np.ndarray | None, str]
+"""A sample, its network input (None where unreadable) and what there is to say about it."""
+
+
+class Predictor:
+    """Runs one bundle.
+
+    >>> table = Predictor.load("models/my-model").predict("biopsies")  # doctest: +SKIP
+    """
+
+    def __init__(self, bundle: Bundle, batch_size: int = 32, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
+        self.bundle = bundle
+        self.max_pixels = max_pixels
+        self.engine = TorchEngine(bundle, batch_size)
+
+    @classmethod
+    def load(
+        cls, folder: Path | str, batch_size: int = 32, max_pixels: int = DEFAULT_MAX_PIXELS
+    ) -> Predictor:
+        """Open the bundle in `folder`; raise BundleError where it is missing, altered or too new.
+
+        batch_size: images per forward pass at most. max_pixels: larger images become an error row.
+        """
+        return cls(open_bundle(Path(folder)), batch_size, max_pixels)
+
+    def predict(
+        self,
+        where: Path | str | Manifest,
+        out: Path | str | None = None,
+        *,
+        resume: bool = False,
+        split: str | None = None,
+    ) -> PredictionTable:
+        """Return one row per file of a folder or manifest, in a stable order.
+
+        out: also write predictions.csv, cases.csv and run.json there, and keep what is done so far,
+            so that `resume` continues after an interruption.
+        split: only the manifest's rows of this split.
+        Raises DataError where there is nothing to predict on, RunError where `out` is taken.
+        """
+        inputs = inputs_from(where if isinstance(where, Manifest) else Path(where), split)
+        journal = Journal(Path(out), self.bundle.hash, resume) if out is not None else None
+        known = journal.answers if journal is not None else {}
+        todo = [sample for sample in inputs.samples if sample.id not in known]
+        started, answers = time.perf_counter(), dict(known)
+        try:
+            with progress_bar("predicting", len(inputs.samples)) as step:
+                self._answer(todo, answers, journal, step)
+        finally:
+            if journal is not None:
+                journal.close()
+        table = self._table(inputs, answers)
+        if out is not None and journal is not None:
+            timing = Timing(
+                time.perf_counter() - started, len(todo), self.engine.device, self.engine.batch_size
+            )
+            write_outputs(Path(out), table, self.bundle, inputs, timing)
+            journal.remove()
+        return table
+
+    def _answer(
+        self,
+        todo: list[Sample],
+        answers: dict[str, Answer],
+        journal: Journal | None,
+        step: Callable[[int], None],
+    ) -> None:
+        """Fill `answers` batch by batch; decoding runs ahead of the network on all cores."""
+        step(len(answers))
+        size = self.engine.batch_size
+        for batch in _batches(self._decoded(todo), size):
+            found = self._answer_batch(batch, pad=len(todo) > size)
+            answers.update((answer["id"], answer) for answer in found)
+            if journal is not None:
+                journal.add(found)
+            step(len(answers))
+
+    def _decoded(self, samples: list[Sample]) -> Iterator[Decoded]:
+        """Yield every sample decoded, in order; only a few batches are in memory at a time."""
+        ahead = max(16, 2 * self.engine.batch_size)
+        pending: deque[Future[Decoded]] = deque()
+        with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode") as pool:
+            try:
+                for sample in samples:
+                    pending.append(pool.submit(self._decode, sample))
+                    if len(pending) >= ahead:
+                        yield pending.popleft().result()
+                while pending:
+                    yield pending.popleft().result()
+            finally:
+                for future in pending:
+                    future.cancel()
+
+    def _decode(self, sample: Sample) -> Decoded:
+        """Return one sample's network input, or what is wrong with its file."""
+        info = self.bundle.info
+        try:
+            image = read_image(sample.path, self.max_pixels)
+        except ImageError as problem:
+            return sample, None, str(problem)
+        notes = list(image.notes)
+        if sample.modality and sample.modality != info.modality:
+            notes.append(f"the manifest says {sample.modality}, the model was trained on {info.modality}")
+        return sample, info.preprocessing(image.pixels), "; ".join(notes)
+
+    def _answer_batch(self, batch: list[Decoded], pad: bool) -> list[Answer]:
+        """Return the answers of one batch in order; `pad` keeps the shape of a last, shorter batch."""
+        arrays = [array for _, array, _ in batch if array is not None]
+        try:
+            logits = self.engine.logits(arrays, pad) if arrays else np.empty((0, 0))
+        except ImageError as problem:
+            return [
+                _error(sample.id, message if array is None else str(problem))
+                for sample, array, message in batch
+            ]
+        shares = iter(np.round(softmax(logits / self.bundle.info.temperature, axis=1), DECIMALS))
+        found = []
+        for sample, array, message in batch:
+            if array is None:
+                found.append(_error(sample.id, message))
+            elif np.isnan(row := next(shares)).any():
+                found.append(_error(sample.id, "the network's answer is not a number"))
+            else:
+                status = "flagged" if message else "ok"
+                found.append(
+                    {"id": sample.id, "status": status, "message": message, "probabilities": row.tolist()}
+                )
+        return found
+
+    def _table(self, inputs: Inputs, answers: dict[str, Answer]) -> PredictionTable:
+        """Return the answers as a table in the order of the inputs."""
+        keys = self.bundle.info.taxonomy.keys
+        rows = [answers[sample.id] for sample in inputs.samples]
+        frame = pd.DataFrame(
+            {
+                "id": [sample.id for sample in inputs.samples],
+                "path": inputs.names,
+                "status": [row["status"] for row in rows],
+                "message": [row["message"] for row in rows],
+            }
+        )
+        if inputs.has_patients:
+            frame["patient_id"] = [sample.patient_id for sample in inputs.samples]
+        if inputs.has_sources:
+            frame["source"] = [sample.source for sample in inputs.samples]
+        nothing = [np.nan] * len(keys)
+        values = np.array([row["probabilities"] or nothing for row in rows], dtype=np.float64)
+        return PredictionTable(with_answers(frame, values, keys, self.bundle.info.taxonomy.group_of))
+
+
+def _error(identity: str, message: str) -> Answer:
+    return {"id": identity, "status": "error", "message": message, "probabilities": None}
+
+
+def _batches(items: Iterable[Decoded], size: int) -> Iterator[list[Decoded]]:
+    """Yield lists with `size` readable items each (the last with fewer), unreadable ones between them."""
+    batch: list[Decoded] = []
+    readable = 0
+    for item in items:
+        batch.append(item)
+        readable += item[1] is not None
+        if readable == size:
+            yield batch
+            batch, readable = [], 0
+    if batch:
+        yield batch

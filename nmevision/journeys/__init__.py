@@ -1,0 +1,1 @@
+"""Whole journeys that need several parts at once: train and test, benchmark."""

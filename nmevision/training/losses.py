@@ -1,0 +1,85 @@
+"""The loss: cross-entropy with what helps rare classes, and mixup."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nmevision.config import TrainSection
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """A batch of blended images: `share` of `labels` and the rest of `partners`."""
+
+    images: Tensor
+    labels: Tensor
+    partners: Tensor
+    share: float
+
+
+class BalancedCrossEntropy(nn.Module):
+    """Cross-entropy for class counts as unequal as they come.
+
+    counts: training samples per class (float, at least one each is assumed; absent classes get weight 0).
+    balance: "weights" weighs each class by n / (k * n_class); "sampling" leaves training unweighted
+        (the sampler balances) but weighs validation alike; "logits" adds the log class frequency while
+        training, so that plain logits are free of it (Menon 2021, arXiv:2007.07314); "none" does nothing.
+    """
+
+    weights: Tensor
+    prior: Tensor
+
+    def __init__(self, counts: np.ndarray, balance: str, smoothing: float) -> None:
+        super().__init__()
+        present = counts > 0
+        inverse = np.where(present, counts.sum() / (present.sum() * np.maximum(counts, 1)), 0.0)
+        frequency = np.maximum(counts, 0.5) / counts.sum()
+        self.balance, self.smoothing = balance, smoothing
+        self.register_buffer("weights", torch.tensor(inverse, dtype=torch.float32), persistent=False)
+        self.register_buffer("prior", torch.tensor(np.log(frequency), dtype=torch.float32), persistent=False)
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the training loss (mean) of float N x k logits and int64 N labels."""
+        logits = logits.float()
+        if self.balance == "logits":
+            logits = logits + self.prior
+        weights = self.weights if self.balance == "weights" else None
+        return F.cross_entropy(logits, labels, weight=weights, label_smoothing=self.smoothing)
+
+    def mixed(self, logits: Tensor, batch: Mixed) -> Tensor:
+        """Return the loss of a blended batch (Zhang 2018, arXiv:1710.09412)."""
+        own, other = self(logits, batch.labels), self(logits, batch.partners)
+        return batch.share * own + (1 - batch.share) * other
+
+    def validation(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the summed loss and the summed weight, so that batches add up exactly.
+
+        Where training is balanced in any way, so is this: each class weighs the same.
+        """
+        weights = torch.ones_like(self.weights) if self.balance == "none" else self.weights
+        losses = F.cross_entropy(logits.float(), labels, reduction="none")
+        return (losses * weights[labels]).sum(), weights[labels].sum()
+
+
+def mix(images: Tensor, labels: Tensor, alpha: float, generator: np.random.Generator) -> Mixed:
+    """Return the batch blended with a shuffled copy of itself; the share is drawn from Beta(alpha, alpha)."""
+    share = float(generator.beta(alpha, alpha))
+    partner = torch.from_numpy(generator.permutation(len(labels))).to(labels.device)
+    return Mixed(share * images + (1 - share) * images[partner], labels, labels[partner], share)
+
+
+def class_counts(labels: list[int], classes: int) -> np.ndarray:
+    """Return float64 training samples per class."""
+    return np.bincount(np.asarray(labels, dtype=np.int64), minlength=classes).astype(np.float64)
+
+
+def sampling_weights(labels: list[int], classes: int, settings: TrainSection) -> np.ndarray | None:
+    """Return per-sample drawing weights for balanced sampling, None where it is not asked for."""
+    if settings.balance != "sampling":
+        return None
+    return 1 / class_counts(labels, classes)[labels]

@@ -1,0 +1,360 @@
+"""One training from configuration to bundle, resumable, on one process or many."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint, ProgressBar
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.trainer.states import TrainerStatus
+
+from nmevision import __version__
+from nmevision.config import ExperimentConfig
+from nmevision.data.dataset import ImageDataset
+from nmevision.data.transforms import build_augmentation
+from nmevision.errors import ConfigError, RunError
+from nmevision.evaluation.calibration import fit_temperature
+from nmevision.manifest import Manifest
+from nmevision.networks.backbones import backbone_preprocessing, best_memory_format, build_backbone
+from nmevision.networks.bundle import Bundle, refuse_existing, save_bundle
+from nmevision.networks.classifier import DIAGNOSIS, Classifier
+from nmevision.preprocessing import Preprocessing
+from nmevision.training.hardware import Hardware, choose_hardware
+from nmevision.training.loaders import EpochSampler, plain_loader, resolve_workers, training_loader
+from nmevision.training.losses import BalancedCrossEntropy, class_counts, sampling_weights
+from nmevision.training.preparation import Prepared, describe, prepare, read_input, versions
+from nmevision.training.progress import progress_callbacks
+from nmevision.training.run_folder import RunFolder, configurations_tried, open_run
+from nmevision.training.task import ClassificationTask, collect_logits
+
+SLIDE_WHITE = (255, 255, 255)
+"""What surrounds tissue on a slide; photographs are padded with the mean colour."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training leaves: the bundle, the run folder and the rows that were kept for testing."""
+
+    bundle: Bundle
+    run: Path
+    test: Manifest
+    configurations_tried: int
+
+
+@dataclass(frozen=True)
+class _Network:
+    """The network with all that its bundle has to say about it."""
+
+    module: Classifier
+    preprocessing: Preprocessing
+    weights_from: str
+    weights_licence: str
+
+
+def train(config: ExperimentConfig, resume: bool = False) -> Trained | None:
+    """Train, calibrate on validation and save the bundle; return None on all processes but the first.
+
+    Raises ConfigError, DataError, WeightsError, RunError or BundleError before any long work where
+    something does not fit. Interrupted (Ctrl-C, kill), it continues with `resume` from the last epoch.
+    """
+    target = Path(config.output.models) / config.name
+    hardware = choose_hardware(config.train.accelerator, config.train.precision)
+    if config.train.batch_size % hardware.processes:
+        raise ConfigError(
+            f"train.batch_size={config.train.batch_size} cannot be shared by {hardware.processes} processes"
+        )
+    with _shared_start(hardware):
+        first = int(os.environ.get("RANK", "0")) == 0
+        if first:
+            refuse_existing(target)
+        manifest, taxonomy = read_input(config)
+        torch.manual_seed(config.seed)
+        network = _build(config, len(taxonomy.keys))  # before the run folder: wrong weights leave no trace
+        run, prepared = _in_turn(
+            hardware, lambda lead: _prepare(config, manifest, taxonomy, resume or not lead)
+        )
+        if first:
+            print(describe(prepared))
+            print(
+                f"{config.model.backbone} on {hardware.accelerator}, {hardware.precision}; run folder {run.path}"
+            )
+        trainer = _fit(config, network, prepared, run, hardware, resume)
+        if not trainer.is_global_zero:
+            return None
+        return _finish(config, network, prepared, run, target)
+
+
+def _prepare(
+    config: ExperimentConfig, manifest: Manifest, taxonomy: Any, resume: bool
+) -> tuple[RunFolder, Prepared]:
+    run = open_run(config, manifest.fingerprint, resume)
+    return run, prepare(config, manifest, taxonomy, run)
+
+
+@contextmanager
+def _shared_start(hardware: Hardware) -> Iterator[None]:
+    """Let several processes know of one another before they touch the disk."""
+    if hardware.processes > 1:
+        torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield
+    finally:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
+def _in_turn(hardware: Hardware, work: Any) -> Any:
+    """Run `work(lead)` on the first process, then on the others, which find what it left on disk."""
+    if hardware.processes == 1:
+        return work(True)
+    lead = torch.distributed.get_rank() == 0
+    result = work(True) if lead else None
+    torch.distributed.barrier()
+    return result if lead else work(False)
+
+
+def _build(config: ExperimentConfig, classes: int) -> _Network:
+    """Return the network with its starting weights."""
+    model = config.model
+    backbone = build_backbone(
+        model.backbone, model.weights, drop_path=model.drop_path, image_size=model.image_size
+    )
+    preprocessing = backbone_preprocessing(
+        backbone.module,
+        image_size=model.image_size,
+        fit=model.fit,
+        fill=SLIDE_WHITE if config.modality == "histology" else None,
+        mean=model.mean,
+        std=model.std,
+    )
+    module = Classifier(backbone.module, backbone.width, {DIAGNOSIS: classes}, model.dropout)
+    return _Network(module, preprocessing, backbone.weights, backbone.licence)
+
+
+def _dataset(config: ExperimentConfig, network: _Network, prepared: Prepared, split: str) -> ImageDataset:
+    """Return one split's images; those of train are varied."""
+    frame = network.preprocessing
+    vary = config.augment
+    augment = build_augmentation(
+        config.modality,
+        frame.height,
+        frame.width,
+        frame.fill,
+        min_scale=vary.min_scale,
+        colour=vary.colour,
+        blur=vary.blur,
+        compression=vary.compression,
+    )
+    paths = [sample.path for sample in prepared.part(split).samples()]
+    return ImageDataset(
+        paths, prepared.labels(split), frame, augment if split == "train" else None, config.data.max_pixels
+    )
+
+
+def _fit(
+    config: ExperimentConfig,
+    network: _Network,
+    prepared: Prepared,
+    run: RunFolder,
+    hardware: Hardware,
+    resume: bool,
+) -> L.Trainer:
+    """Train to the end; the best and the last checkpoint are in the run folder."""
+    settings, rank = config.train, int(os.environ.get("RANK", "0"))
+    labels, classes = prepared.labels("train"), len(prepared.taxonomy.keys)
+    workers = resolve_workers(config.data.workers, hardware.devices)
+    sampler = EpochSampler(
+        len(labels),
+        settings.batch_size,
+        config.seed,
+        sampling_weights(labels, classes, settings),
+        rank,
+        hardware.processes,
+    )
+    train_loader = training_loader(_dataset(config, network, prepared, "train"), sampler, workers)
+    val_set = _dataset(config, network, prepared, "val")
+    share = max(1, settings.batch_size // hardware.processes)
+    val_loader = plain_loader(val_set, share, workers, rank, hardware.processes)
+    loss = BalancedCrossEntropy(class_counts(labels, classes), settings.balance, settings.label_smoothing)
+    updates = settings.epochs * -(-len(sampler) // settings.accumulate)
+    task = ClassificationTask(network.module, loss, settings, updates, config.seed)
+    network.module.to(memory_format=best_memory_format("cuda" if hardware.accelerator == "gpu" else "cpu"))
+    with _quiet():
+        trainer = _trainer(config, run, hardware, sampler.batch)
+        trainer.fit(
+            task,
+            train_loader,
+            val_loader,
+            ckpt_path=run.last if resume and run.last.is_file() else None,
+            weights_only=True,
+        )
+    if trainer.state.status == TrainerStatus.INTERRUPTED:
+        raise RunError(f"stopped; {run.path} continues with --resume")
+    return trainer
+
+
+def _trainer(config: ExperimentConfig, run: RunFolder, hardware: Hardware, batch: int) -> L.Trainer:
+    """Return Lightning's trainer for this run."""
+    settings, log, shown = config.train, run.next_log(), progress_callbacks(batch)
+    strategy: Any = "auto"
+    if hardware.processes > 1:
+        strategy = DDPStrategy(find_unused_parameters=settings.freeze_epochs > 0)
+    return L.Trainer(
+        accelerator=hardware.accelerator,
+        devices=hardware.devices,
+        num_nodes=max(1, hardware.processes // hardware.devices),
+        strategy=strategy,
+        precision=hardware.precision,  # type: ignore[arg-type]
+        max_epochs=settings.epochs,
+        accumulate_grad_batches=settings.accumulate,
+        gradient_clip_val=settings.clip or None,
+        use_distributed_sampler=False,  # EpochSampler shares the batches out itself
+        sync_batchnorm=hardware.processes > 1 and hardware.accelerator == "gpu",
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in shown),
+        log_every_n_steps=1,
+        logger=[
+            CSVLogger(run.path, name="logs", version=log),
+            TensorBoardLogger(run.path, name="logs", version=log),
+        ],
+        callbacks=[*_callbacks(config, run), *shown],
+    )
+
+
+def _callbacks(config: ExperimentConfig, run: RunFolder) -> list[L.Callback]:
+    """Return the callbacks that shape the result: averaging, checkpoints, early stopping."""
+    settings = config.train
+    callbacks: list[L.Callback] = []
+    if settings.ema:
+        callbacks.append(EMAWeightAveraging(decay=settings.ema))
+    callbacks.append(
+        ModelCheckpoint(
+            run.checkpoints,
+            filename="best",
+            monitor="val_loss",
+            mode="min",
+            save_last=True,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+    )
+    if settings.patience:
+        callbacks.append(
+            EarlyStopping("val_loss", patience=settings.patience, mode="min", check_on_train_epoch_end=True)
+        )
+    return callbacks
+
+
+def _finish(
+    config: ExperimentConfig, network: _Network, prepared: Prepared, run: RunFolder, target: Path
+) -> Trained:
+    """Calibrate the kept weights on validation and write the bundle."""
+    chosen = run.best if config.train.keep == "best" else run.last
+    checkpoint = torch.load(chosen, map_location="cpu", weights_only=True)
+    prefix = "network."
+    state = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
+    network.module.load_state_dict(state)
+    loader = plain_loader(_dataset(config, network, prepared, "val"), config.train.batch_size, 0)
+    logits, labels = collect_logits(network.module, loader, "cuda" if torch.cuda.is_available() else "cpu")
+    temperature = fit_temperature(logits, labels)
+    tried = configurations_tried(run.path.parent, prepared.fingerprint)
+    validation = _validation(config, prepared, checkpoint, logits, labels)
+    info = _record(config, network, prepared, temperature, validation, tried)
+    seen = prepared.manifest.frame.loc[prepared.manifest.frame["split"] != "test", "sha256"].tolist()
+    bundle = save_bundle(target, network.module, info, seen)
+    return Trained(bundle, run.path, prepared.part("test"), tried)
+
+
+def _validation(
+    config: ExperimentConfig, prepared: Prepared, checkpoint: dict[str, Any], logits: Any, labels: Any
+) -> dict[str, Any]:
+    """Return what steered the training, with its n; never a result."""
+    right = logits.argmax(axis=1) == labels
+    recalls = [float(right[labels == k].mean()) for k in sorted(set(labels.tolist()))]
+    best = next(
+        state for name, state in checkpoint["callbacks"].items() if name.startswith("ModelCheckpoint")
+    )["best_model_score"]
+    return {
+        "epoch": int(checkpoint["epoch"]) + 1,
+        "epochs": config.train.epochs,
+        "loss": float(best),
+        "balanced_accuracy": sum(recalls) / len(recalls),
+        "images": len(labels),
+        "patients": int(prepared.part("val").cases.nunique()),
+    }
+
+
+def _record(
+    config: ExperimentConfig,
+    network: _Network,
+    prepared: Prepared,
+    temperature: float,
+    validation: dict[str, Any],
+    tried: int,
+) -> dict[str, Any]:
+    """Return the bundle's record; paths of this machine stay out of it."""
+    content = config.model_dump(mode="json", exclude={"output"})
+    for section, key in (("data", "manifest"), ("data", "root"), ("model", "weights")):
+        value = content[section][key]
+        content[section][key] = Path(value).name if value else value
+    content["taxonomy"] = Path(config.taxonomy).name
+    frame = network.preprocessing
+    phantoms = prepared.manifest.phantom[prepared.manifest.frame["split"] != "test"]
+    return {
+        "name": config.name,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "nmevision": __version__,
+        "modality": config.modality,
+        "phantom": bool(phantoms.any()),
+        "taxonomy": prepared.taxonomy,
+        "positive": config.positive,
+        "network": {
+            "backbone": config.model.backbone,
+            "tasks": {DIAGNOSIS: len(prepared.taxonomy.keys)},
+            "image_size": frame.height,
+            "weights_from": network.weights_from,
+            "weights_licence": network.weights_licence,
+        },
+        "preprocessing": frame,
+        "temperature": temperature,
+        "training": {
+            "config": content,
+            "fingerprint": config.fingerprint,
+            "manifest": prepared.fingerprint,
+            "counts": prepared.counts(),
+            "sources": prepared.tally("source"),
+            "licences": prepared.tally("licence"),
+            "configurations_tried": tried,
+        },
+        "validation": validation,
+        "versions": versions(),
+    }
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's own chatter out of the way; errors and our lines remain."""
+    names = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
+    levels = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)

@@ -1,0 +1,5 @@
+"""`python scripts/evaluate.py ...` is `nmevision evaluate`."""
+
+from nmevision.cli import main
+
+main("evaluate")

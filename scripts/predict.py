@@ -1,0 +1,5 @@
+"""`python scripts/predict.py ...` is `nmevision predict`."""
+
+from nmevision.cli import main
+
+main("predict")

@@ -1,0 +1,5 @@
+"""`python scripts/train.py CONFIG [key=value ...]` is `nmevision train`."""
+
+from nmevision.cli import main
+
+main("train")
