@@ -17,7 +17,8 @@ STATUSES = ("ok", "flagged", "error")
 COLUMNS = ("id", "path", "status", "message", "diagnosis")
 PROBABILITY_PREFIX = "p_"
 GROUP_PREFIX = "p_group_"
-DECIMALS = 6
+DECIMALS = 8
+"""Fewer would make saturated answers tie and lose their ranking; float32 carries no more."""
 SUM_TOLERANCE = 1e-3
 
 
@@ -56,7 +57,7 @@ class PredictionTable:
         return {status: int(found.get(status, 0)) for status in STATUSES}
 
     def write(self, path: Path) -> None:
-        """Write the table as CSV atomically, probabilities with six decimals."""
+        """Write the table as CSV atomically, probabilities with DECIMALS decimals."""
         with atomic_path(path) as temporary:
             self.frame.to_csv(temporary, index=False, lineterminator="\n", float_format=f"%.{DECIMALS}f")
 

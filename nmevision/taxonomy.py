@@ -84,6 +84,10 @@ class Taxonomy(Record):
                 f"{kind} '{k}' is listed twice" for k in sorted({n for n in names if names.count(n) > 1})
             ]
         for diagnosis in self.diagnoses:
+            if diagnosis.key.startswith("group_"):
+                problems.append(
+                    f"diagnosis '{diagnosis.key}': columns p_group_... are the groups'; rename it"
+                )
             if diagnosis.group not in groups:
                 hint = did_you_mean(diagnosis.group, groups)
                 problems.append(f"diagnosis '{diagnosis.key}': unknown group '{diagnosis.group}'{hint}")

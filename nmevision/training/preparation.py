@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -147,12 +146,3 @@ def _refuse_empty_classes(prepared: Prepared) -> None:
 def _write_table(frame: pd.DataFrame, path: Path) -> None:
     with atomic_path(path) as temporary:
         frame.to_csv(temporary, index=False, lineterminator="\n")
-
-
-def versions() -> dict[str, Any]:
-    """Return the versions of everything that shapes the numbers."""
-    import platform
-    from importlib.metadata import version
-
-    names = ("nmevision", "torch", "torchvision", "timm", "lightning", "albumentations", "numpy", "pillow")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}

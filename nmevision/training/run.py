@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import logging
 import os
 import warnings
@@ -19,27 +18,23 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.trainer.states import TrainerStatus
 
-from nmevision import __version__
 from nmevision.config import ExperimentConfig
 from nmevision.data.dataset import ImageDataset
 from nmevision.data.transforms import build_augmentation
 from nmevision.errors import ConfigError, RunError
 from nmevision.evaluation.calibration import fit_temperature
 from nmevision.manifest import Manifest
-from nmevision.networks.backbones import backbone_preprocessing, best_memory_format, build_backbone
+from nmevision.networks.backbones import best_memory_format
 from nmevision.networks.bundle import Bundle, refuse_existing, save_bundle
-from nmevision.networks.classifier import DIAGNOSIS, Classifier
-from nmevision.preprocessing import Preprocessing
 from nmevision.training.hardware import Hardware, choose_hardware
 from nmevision.training.loaders import EpochSampler, plain_loader, resolve_workers, training_loader
 from nmevision.training.losses import BalancedCrossEntropy, class_counts, sampling_weights
-from nmevision.training.preparation import Prepared, describe, prepare, read_input, versions
+from nmevision.training.preparation import Prepared, describe, prepare, read_input
 from nmevision.training.progress import progress_callbacks
+from nmevision.training.record import bundle_record, validation_facts
 from nmevision.training.run_folder import RunFolder, configurations_tried, open_run
+from nmevision.training.starting import StartingNetwork, starting_network
 from nmevision.training.task import ClassificationTask, collect_logits
-
-SLIDE_WHITE = (255, 255, 255)
-"""What surrounds tissue on a slide; photographs are padded with the mean colour."""
 
 
 @dataclass(frozen=True)
@@ -50,16 +45,6 @@ class Trained:
     run: Path
     test: Manifest
     configurations_tried: int
-
-
-@dataclass(frozen=True)
-class _Network:
-    """The network with all that its bundle has to say about it."""
-
-    module: Classifier
-    preprocessing: Preprocessing
-    weights_from: str
-    weights_licence: str
 
 
 def train(config: ExperimentConfig, resume: bool = False) -> Trained | None:
@@ -80,7 +65,8 @@ def train(config: ExperimentConfig, resume: bool = False) -> Trained | None:
             refuse_existing(target)
         manifest, taxonomy = read_input(config)
         torch.manual_seed(config.seed)
-        network = _build(config, len(taxonomy.keys))  # before the run folder: wrong weights leave no trace
+        # before the run folder, so that wrong weights leave no trace
+        network = starting_network(config, len(taxonomy.keys))
         run, prepared = _in_turn(
             hardware, lambda lead: _prepare(config, manifest, taxonomy, resume or not lead)
         )
@@ -124,25 +110,9 @@ def _in_turn(hardware: Hardware, work: Any) -> Any:
     return result if lead else work(False)
 
 
-def _build(config: ExperimentConfig, classes: int) -> _Network:
-    """Return the network with its starting weights."""
-    model = config.model
-    backbone = build_backbone(
-        model.backbone, model.weights, drop_path=model.drop_path, image_size=model.image_size
-    )
-    preprocessing = backbone_preprocessing(
-        backbone.module,
-        image_size=model.image_size,
-        fit=model.fit,
-        fill=SLIDE_WHITE if config.modality == "histology" else None,
-        mean=model.mean,
-        std=model.std,
-    )
-    module = Classifier(backbone.module, backbone.width, {DIAGNOSIS: classes}, model.dropout)
-    return _Network(module, preprocessing, backbone.weights, backbone.licence)
-
-
-def _dataset(config: ExperimentConfig, network: _Network, prepared: Prepared, split: str) -> ImageDataset:
+def _dataset(
+    config: ExperimentConfig, network: StartingNetwork, prepared: Prepared, split: str
+) -> ImageDataset:
     """Return one split's images; those of train are varied."""
     frame = network.preprocessing
     vary = config.augment
@@ -164,7 +134,7 @@ def _dataset(config: ExperimentConfig, network: _Network, prepared: Prepared, sp
 
 def _fit(
     config: ExperimentConfig,
-    network: _Network,
+    network: StartingNetwork,
     prepared: Prepared,
     run: RunFolder,
     hardware: Hardware,
@@ -258,7 +228,7 @@ def _callbacks(config: ExperimentConfig, run: RunFolder) -> list[L.Callback]:
 
 
 def _finish(
-    config: ExperimentConfig, network: _Network, prepared: Prepared, run: RunFolder, target: Path
+    config: ExperimentConfig, network: StartingNetwork, prepared: Prepared, run: RunFolder, target: Path
 ) -> Trained:
     """Calibrate the kept weights on validation and write the bundle."""
     chosen = run.best if config.train.keep == "best" else run.last
@@ -270,77 +240,11 @@ def _finish(
     logits, labels = collect_logits(network.module, loader, "cuda" if torch.cuda.is_available() else "cpu")
     temperature = fit_temperature(logits, labels)
     tried = configurations_tried(run.path.parent, prepared.fingerprint)
-    validation = _validation(config, prepared, checkpoint, logits, labels)
-    info = _record(config, network, prepared, temperature, validation, tried)
+    validation = validation_facts(config, prepared, checkpoint, logits, labels)
+    info = bundle_record(config, network, prepared, temperature, validation, tried)
     seen = prepared.manifest.frame.loc[prepared.manifest.frame["split"] != "test", "sha256"].tolist()
     bundle = save_bundle(target, network.module, info, seen)
     return Trained(bundle, run.path, prepared.part("test"), tried)
-
-
-def _validation(
-    config: ExperimentConfig, prepared: Prepared, checkpoint: dict[str, Any], logits: Any, labels: Any
-) -> dict[str, Any]:
-    """Return what steered the training, with its n; never a result."""
-    right = logits.argmax(axis=1) == labels
-    recalls = [float(right[labels == k].mean()) for k in sorted(set(labels.tolist()))]
-    best = next(
-        state for name, state in checkpoint["callbacks"].items() if name.startswith("ModelCheckpoint")
-    )["best_model_score"]
-    return {
-        "epoch": int(checkpoint["epoch"]) + 1,
-        "epochs": config.train.epochs,
-        "loss": float(best),
-        "balanced_accuracy": sum(recalls) / len(recalls),
-        "images": len(labels),
-        "patients": int(prepared.part("val").cases.nunique()),
-    }
-
-
-def _record(
-    config: ExperimentConfig,
-    network: _Network,
-    prepared: Prepared,
-    temperature: float,
-    validation: dict[str, Any],
-    tried: int,
-) -> dict[str, Any]:
-    """Return the bundle's record; paths of this machine stay out of it."""
-    content = config.model_dump(mode="json", exclude={"output"})
-    for section, key in (("data", "manifest"), ("data", "root"), ("model", "weights")):
-        value = content[section][key]
-        content[section][key] = Path(value).name if value else value
-    content["taxonomy"] = Path(config.taxonomy).name
-    frame = network.preprocessing
-    phantoms = prepared.manifest.phantom[prepared.manifest.frame["split"] != "test"]
-    return {
-        "name": config.name,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "nmevision": __version__,
-        "modality": config.modality,
-        "phantom": bool(phantoms.any()),
-        "taxonomy": prepared.taxonomy,
-        "positive": config.positive,
-        "network": {
-            "backbone": config.model.backbone,
-            "tasks": {DIAGNOSIS: len(prepared.taxonomy.keys)},
-            "image_size": frame.height,
-            "weights_from": network.weights_from,
-            "weights_licence": network.weights_licence,
-        },
-        "preprocessing": frame,
-        "temperature": temperature,
-        "training": {
-            "config": content,
-            "fingerprint": config.fingerprint,
-            "manifest": prepared.fingerprint,
-            "counts": prepared.counts(),
-            "sources": prepared.tally("source"),
-            "licences": prepared.tally("licence"),
-            "configurations_tried": tried,
-        },
-        "validation": validation,
-        "versions": versions(),
-    }
 
 
 @contextmanager

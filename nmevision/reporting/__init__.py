@@ -1,0 +1,1 @@
+"""Figures, reports and cards: what a person reads."""

@@ -1,0 +1,41 @@
+"""The network a training starts from, with all that its bundle will have to say about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nmevision.config import ExperimentConfig
+from nmevision.networks.backbones import backbone_preprocessing, build_backbone
+from nmevision.networks.classifier import DIAGNOSIS, Classifier
+from nmevision.preprocessing import Preprocessing
+
+SLIDE_WHITE = (255, 255, 255)
+"""What surrounds tissue on a slide; photographs are padded with the mean colour."""
+
+
+@dataclass(frozen=True)
+class StartingNetwork:
+    """The network, how its input is made and where its weights come from."""
+
+    module: Classifier
+    preprocessing: Preprocessing
+    weights_from: str
+    weights_licence: str
+
+
+def starting_network(config: ExperimentConfig, classes: int) -> StartingNetwork:
+    """Return the network with its starting weights."""
+    model = config.model
+    backbone = build_backbone(
+        model.backbone, model.weights, drop_path=model.drop_path, image_size=model.image_size
+    )
+    preprocessing = backbone_preprocessing(
+        backbone.module,
+        image_size=model.image_size,
+        fit=model.fit,
+        fill=SLIDE_WHITE if config.modality == "histology" else None,
+        mean=model.mean,
+        std=model.std,
+    )
+    module = Classifier(backbone.module, backbone.width, {DIAGNOSIS: classes}, model.dropout)
+    return StartingNetwork(module, preprocessing, backbone.weights, backbone.licence)
