@@ -17,10 +17,19 @@ from nmevision.inference.predictor import Predictor
 from nmevision.manifest import Manifest, read_manifest
 from nmevision.networks.bundle import SEEN_DIGITS, Bundle, open_bundle
 from nmevision.reporting.evaluate import evaluate_files
-from nmevision.reporting.sentence import counted, figure
+from nmevision.reporting.markdown import shown
+from nmevision.reporting.sentence import counted
 from nmevision.schema import Record, read_yaml, validate
 
-METRICS = ("auroc", "average_precision", "balanced_accuracy", "macro_f1", "brier", "ece")
+METRICS = {
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro-F1",
+    "brier": "Brier",
+    "ece_width15": "ECE",
+}
+"""The board's scores and their headings; the first two are of the positive, the rest over all classes."""
 
 
 class HeldOutSet(Record):
@@ -148,14 +157,14 @@ def _scores(report: EvaluationReport) -> dict[str, Any]:
     """Return every metric of the board as value, low, high and readable text."""
     found: dict[str, Any] = {"phantom": report.phantom, "positive": report.positive}
     for metric in METRICS:
-        target = report.positive if metric in ("auroc", "average_precision") else "all"
+        target = report.positive if metric in ("auroc", "auprc") else "all"
         if target is None:
             continue
         score = report.score(metric, target)
         found[metric] = None if math.isnan(score.value) else score.value
         found[f"{metric}_low"] = None if math.isnan(score.low) else score.low
         found[f"{metric}_high"] = None if math.isnan(score.high) else score.high
-        found[f"{metric}_text"] = figure(score)
+        found[f"{metric}_text"] = shown(score)
     found["n"] = counted(report.headline)
     return found
 
@@ -180,8 +189,6 @@ def _write(rows: list[dict[str, Any]], suite: Suite, suite_hash: str, out: Path)
 def _markdown(rows: list[dict[str, Any]], suite: Suite, suite_hash: str) -> str:
     """Return the leaderboard as Markdown, one table per set."""
     lines = [f"# {suite.name}", "", suite.description.strip(), "", f"Suite SHA-256 {suite_hash[:12]}."]
-    titles = {"auroc": "AUROC", "average_precision": "AUPRC", "balanced_accuracy": "balanced accuracy"}
-    titles |= {"macro_f1": "macro-F1", "brier": "Brier", "ece": "ECE"}
     for held_out in suite.sets:
         mine = [row for row in rows if row["set"] == held_out.name]
         terms = "; ".join(part for part in (held_out.title, held_out.licence, held_out.citation) if part)
@@ -192,11 +199,11 @@ def _markdown(rows: list[dict[str, Any]], suite: Suite, suite_hash: str) -> str:
                 "",
             ]
         lines += [
-            f"| bundle | positive | {' | '.join(titles.values())} | patients | note |",
-            "|" + "---|" * (len(titles) + 4),
+            f"| bundle | positive | {' | '.join(METRICS.values())} | patients | note |",
+            "|" + "---|" * (len(METRICS) + 4),
         ]
         for row in mine:
-            cells = [row.get(f"{metric}_text", "-") for metric in titles]
+            cells = [row.get(f"{metric}_text", "-") for metric in METRICS]
             name = f"{row['bundle']} `{row['bundle_hash'][:8]}`"
             rest = [row.get("n", "-"), row["note"]]
             lines.append("| " + " | ".join([name, row.get("positive") or "-", *cells, *rest]) + " |")

@@ -1,28 +1,10 @@
-"""One score as one line: never without its n and its interval."""
+"""A report's first figure as one line: never without its n and its interval."""
 
 from __future__ import annotations
 
-import math
-
 from nmevision.evaluation.report import EvaluationReport
 from nmevision.evaluation.scores import ALL, Score
-
-NAMES = {
-    "auroc": "AUROC",
-    "average_precision": "AUPRC",
-    "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "macro-F1",
-    "brier": "Brier score",
-    "ece": "ECE",
-}
-
-
-def figure(score: Score, digits: int = 3) -> str:
-    """Return the value and its interval, or why there is none."""
-    if math.isnan(score.value):
-        return f"not estimable ({score.reason})"
-    interval = "" if math.isnan(score.low) else f" ({score.low:.{digits}f} to {score.high:.{digits}f})"
-    return f"{score.value:.{digits}f}{interval}"
+from nmevision.reporting.markdown import TITLES, shown
 
 
 def counted(score: Score) -> str:
@@ -33,8 +15,8 @@ def counted(score: Score) -> str:
 
 
 def headline(report: EvaluationReport) -> str:
-    """Return the report's first figure as a line, with the phantom notice where it belongs."""
+    """Return the report's first figure as a line."""
     score = report.headline
     target = "" if score.target == ALL else f" of {score.target}"
     notice = "PHANTOM (synthetic images, nothing about disease): " if report.phantom else ""
-    return f"{notice}{NAMES.get(score.metric, score.metric)}{target} {figure(score)}, 95% interval; {counted(score)}"
+    return f"{notice}{TITLES[score.metric]}{target} {shown(score)}, 95% interval; {counted(score)}"

@@ -1,4 +1,4 @@
-"""AdamW with layer-wise learning rates, warm-up and cosine decay."""
+"""AdamW with layer-wise learning rates, warm-up and cosine decay; the average of the weights it visits."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import torch
+from lightning.pytorch.callbacks import WeightAveraging
 from timm.optim import param_groups_layer_decay
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -60,3 +61,17 @@ def warm_up_cosine(updates: int, warmup: float) -> Any:
 def build_schedule(optimiser: torch.optim.Optimizer, updates: int, warmup: float) -> LambdaLR:
     """Return the per-update schedule over `updates` optimiser steps."""
     return LambdaLR(optimiser, warm_up_cosine(updates, warmup))
+
+
+def averaged_weights(decay: float) -> WeightAveraging:
+    """Return the callback that keeps an exponential moving average of the weights and buffers.
+
+    The decay of update n is at most (1 + n) / (10 + n), so that a short training does not end as an average
+    over its random or pretrained start.
+    """
+
+    def average(averaged: torch.Tensor, current: torch.Tensor, n: torch.Tensor) -> torch.Tensor:
+        kept = ((1 + n) / (10 + n)).clamp(max=decay)  # stays on the device: no waiting for it
+        return kept * averaged + (1 - kept) * current
+
+    return WeightAveraging(avg_fn=average)

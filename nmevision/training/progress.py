@@ -53,6 +53,7 @@ class EpochLines(L.Callback):
                 ("train_loss", "train_loss", 4),
                 ("val_loss", "val_loss", 4),
                 ("val_balanced_accuracy", "val_balanced_accuracy", 3),
+                ("val_auroc", "val_auroc", 3),
                 ("images/s", "images_per_second", 0),
             )
             if key in seen

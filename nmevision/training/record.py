@@ -8,6 +8,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from scipy.special import log_softmax
+
 from nmevision import __version__
 from nmevision.config import ExperimentConfig
 from nmevision.networks.classifier import DIAGNOSIS
@@ -21,13 +24,11 @@ def validation_facts(
     """Return what steered the training, with its n; never a result."""
     right = logits.argmax(axis=1) == labels
     recalls = [float(right[labels == k].mean()) for k in sorted(set(labels.tolist()))]
-    best = next(
-        state for name, state in checkpoint["callbacks"].items() if name.startswith("ModelCheckpoint")
-    )["best_model_score"]
+    log_likelihood = log_softmax(logits, axis=1)[np.arange(len(labels)), labels]
     return {
         "epoch": int(checkpoint["epoch"]) + 1,
         "epochs": config.train.epochs,
-        "loss": float(best),
+        "loss": float(-log_likelihood.mean()),
         "balanced_accuracy": sum(recalls) / len(recalls),
         "images": len(labels),
         "patients": int(prepared.part("val").cases.nunique()),

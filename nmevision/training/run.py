@@ -13,7 +13,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint, ProgressBar
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, ProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.trainer.states import TrainerStatus
@@ -29,6 +29,7 @@ from nmevision.networks.bundle import Bundle, refuse_existing, save_bundle
 from nmevision.training.hardware import Hardware, choose_hardware
 from nmevision.training.loaders import EpochSampler, plain_loader, resolve_workers, training_loader
 from nmevision.training.losses import BalancedCrossEntropy, class_counts, sampling_weights
+from nmevision.training.optimiser import averaged_weights
 from nmevision.training.preparation import Prepared, describe, prepare, read_input
 from nmevision.training.progress import progress_callbacks
 from nmevision.training.record import bundle_record, validation_facts
@@ -208,18 +209,17 @@ def _callbacks(config: ExperimentConfig, run: RunFolder) -> list[L.Callback]:
     settings = config.train
     callbacks: list[L.Callback] = []
     if settings.ema:
-        callbacks.append(EMAWeightAveraging(decay=settings.ema))
-    callbacks.append(
-        ModelCheckpoint(
-            run.checkpoints,
-            filename="best",
-            monitor="val_loss",
-            mode="min",
-            save_last=True,
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
+        callbacks.append(averaged_weights(settings.ema))
+    for name, monitor in (("best", "val_loss"), ("last", None)):  # "last" knows of "best", so it is second
+        callbacks.append(
+            ModelCheckpoint(
+                run.checkpoints,
+                filename=name,
+                monitor=monitor,
+                save_on_train_epoch_end=True,
+                enable_version_counter=False,
+            )
         )
-    )
     if settings.patience:
         callbacks.append(
             EarlyStopping("val_loss", patience=settings.patience, mode="min", check_on_train_epoch_end=True)

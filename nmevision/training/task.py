@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torchmetrics import SumMetric
-from torchmetrics.classification import MulticlassAccuracy
+from torchmetrics.classification import MulticlassAccuracy, MulticlassAUROC
 
 from nmevision.config import TrainSection
 from nmevision.data.dataset import Batch
@@ -20,7 +20,7 @@ from nmevision.training.optimiser import build_optimiser, build_schedule
 
 
 class ClassificationTask(L.LightningModule):
-    """Trains a Classifier. val_loss and val_balanced_accuracy steer; they are never reported.
+    """Trains a Classifier. The val_ figures steer; they are never reported.
 
     updates: optimiser steps in the whole training, for the schedule.
     seed: with the epoch and the step it fixes dropout and mixup, so that a resumed run repeats exactly.
@@ -35,6 +35,7 @@ class ClassificationTask(L.LightningModule):
         classes = len(loss.weights)
         self.val_sum, self.val_weight = SumMetric(), SumMetric()
         self.val_accuracy = MulticlassAccuracy(classes, average="macro")
+        self.val_auroc = MulticlassAUROC(classes, average="macro")
 
     def on_train_epoch_start(self) -> None:
         """Repeatable randomness, and head-first training while the first epochs last."""
@@ -62,13 +63,15 @@ class ClassificationTask(L.LightningModule):
         self.val_sum.update(total)
         self.val_weight.update(weight)
         self.val_accuracy.update(logits.float(), labels)
+        self.val_auroc.update(logits.float(), labels)
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation figures over all processes, each sample counted once."""
         loss = self.val_sum.compute() / self.val_weight.compute()
         self.log("val_loss", loss, rank_zero_only=False, sync_dist=False)
         self.log("val_balanced_accuracy", self.val_accuracy.compute(), sync_dist=False)
-        for metric in (self.val_sum, self.val_weight, self.val_accuracy):
+        self.log("val_auroc", self.val_auroc.compute(), sync_dist=False)
+        for metric in (self.val_sum, self.val_weight, self.val_accuracy, self.val_auroc):
             metric.reset()
 
     def configure_optimizers(self) -> Any:
