@@ -12,6 +12,7 @@ from nmevision import __version__
 from nmevision.errors import NmevisionError
 
 EPILOG = "For research. Not a medical device."
+STOPPED = 130
 app = typer.Typer(
     help="Necrolytic migratory erythema versus its mimics, on clinical photos and H&E histology.",
     epilog=EPILOG,
@@ -37,9 +38,10 @@ def main(verb: str | None = None) -> None:
     except NmevisionError as problem:
         print(f"error: {problem}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("stopped; run the same command with --resume to continue", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == STOPPED:  # typer has caught the KeyboardInterrupt
+            print("stopped; run the same command with --resume to continue", file=sys.stderr)
+        raise
 
 
 def _version(wanted: bool) -> None:
@@ -81,7 +83,7 @@ def predict(
     out: Out,
     resume: Resume = False,
     split: Annotated[str | None, typer.Option(help="only these rows of the manifest")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="shrinks by itself when memory runs out")] = 32,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="shrinks when memory runs out")] = None,
     max_pixels: Annotated[int, typer.Option(min=1, help="larger images are refused unread")] = 200_000_000,
 ) -> None:
     """Run a model over images: one row per file, whatever the files are like."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, cast
@@ -15,13 +16,14 @@ from typing import Any, Literal, Self, cast
 import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from nmevision.errors import ConfigError
 from nmevision.files import sha256_of_text
 from nmevision.schema import Record, read_yaml, validate
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+OVERRIDE_PATTERN = r"[A-Za-z_]\w*(\.\w+)*="
 PATH_KEYS = (("taxonomy",), ("data", "manifest"), ("data", "root"), ("model", "weights"))
 WEIGHT_WORDS = ("hub", "none")
 
@@ -57,7 +59,9 @@ class ModelSection(Record):
     mean: tuple[float, float, float] | None = Field(
         default=None, description="per channel, only for local weights trained with other than timm's values"
     )
-    std: tuple[float, float, float] | None = Field(default=None, description="as mean")
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = Field(
+        default=None, description="as mean"
+    )
     image_size: int | None = Field(default=None, ge=32, le=2048, description="pixels; timm's own by default")
     fit: Literal["pad", "crop"] = Field(default="pad", description="whole image padded, or centre crop")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="before the heads")
@@ -79,6 +83,9 @@ class TrainSection(Record):
     )
     warmup: float = Field(
         default=0.1, ge=0, lt=1, description="share of the updates with rising lr; then cosine"
+    )
+    freeze_layers: int = Field(
+        default=0, ge=0, description="layer groups from the input that keep their starting weights"
     )
     freeze_epochs: int = Field(default=0, ge=0, description="epochs in which only the heads learn")
     clip: float = Field(default=1.0, ge=0, description="largest gradient norm; 0 = no clipping")
@@ -150,12 +157,14 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> ExperimentConfig:
     where = str(path)
     content = _merged(Path(path), ())
     if overrides:
-        content = cast(DictConfig, OmegaConf.merge(content, _parsed(overrides)))
         where += " with " + " ".join(overrides)
     try:
-        plain = OmegaConf.to_container(content, resolve=True)
+        merged = OmegaConf.merge(content, _parsed(overrides))
+        plain = cast(dict[str, Any], OmegaConf.to_container(merged, resolve=True))
     except OmegaConfBaseException as problem:
         raise ConfigError(f"{where}: {problem}") from None
+    for keys in PATH_KEYS:
+        _anchor(plain, keys, Path())
     return validate(ExperimentConfig, plain, where, ConfigError)
 
 
@@ -173,23 +182,31 @@ def _merged(path: Path, seen: tuple[Path, ...]) -> DictConfig:
     for keys in PATH_KEYS:
         _anchor(content, keys, path.parent)
     layers = [_merged(path.parent / base, (*seen, resolved)) for base in bases]
-    return cast(DictConfig, OmegaConf.merge(*layers, OmegaConf.create(content)))
+    try:
+        return cast(DictConfig, OmegaConf.merge(*layers, OmegaConf.create(content)))
+    except OmegaConfBaseException as problem:
+        raise ConfigError(f"{path}: {problem}") from None
 
 
 def _anchor(content: dict[str, Any], keys: tuple[str, ...], folder: Path, start: Path = Path()) -> None:
-    """Turn a path that is relative to `folder` into one from `start`, the working folder by default."""
+    """Turn a path that is relative to `folder` into one from `start`, the working folder by default.
+
+    It is written in its shortest form; an absolute path and one with ${...} stay as they are.
+    """
     *parents, last = keys
     here: Any = content
     for key in parents:
         here = here.get(key) if isinstance(here, dict) else None
     value = here.get(last) if isinstance(here, dict) else None
-    if isinstance(value, str) and value not in WEIGHT_WORDS and "${" not in value:
+    if not isinstance(value, str) or value in WEIGHT_WORDS or "${" in value:
+        return
+    if not Path(value).is_absolute():
         here[last] = Path(os.path.relpath(folder / value, start)).as_posix()
 
 
 def _parsed(overrides: Sequence[str]) -> DictConfig:
     """Return `key.sub=value` texts as a nested configuration."""
-    wrong = [text for text in overrides if "=" not in text or text.startswith(("=", "-"))]
+    wrong = [text for text in overrides if not re.match(OVERRIDE_PATTERN, text)]
     if wrong:
         raise ConfigError(f"overrides are written key.sub=value; found: {', '.join(wrong)}")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
@@ -9,7 +10,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @contextmanager
@@ -38,6 +42,23 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` (UTF-8) to `path` atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_csv(path: Path, frame: DataFrame, decimals: int | None = None) -> None:
+    """Write a table to `path` atomically, without its index; `pandas.read_csv` gives every cell back.
+
+    decimals: how many digits a float gets; all that it has by default.
+    """
+    texts = frame.select_dtypes(exclude="number")
+    returns = any("\r" in str(cell) for name in texts for cell in texts[name])
+    with atomic_path(path) as temporary:
+        frame.to_csv(
+            temporary,
+            index=False,
+            lineterminator="\n",
+            float_format=None if decimals is None else f"%.{decimals}f",
+            quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL,  # else a file name may break a row
+        )
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from nmevision.errors import DataError, Problems
-from nmevision.files import atomic_path, sha256_of_text
+from nmevision.files import atomic_path, sha256_of_text, write_csv
 from nmevision.manifest_checks import COLUMNS, Purpose, find_problems, is_phantom
 from nmevision.taxonomy import Taxonomy
 
@@ -50,8 +51,8 @@ class Manifest:
 
     @property
     def fingerprint(self) -> str:
-        """Return a SHA-256 over all rows and columns: two equal manifests have the same."""
-        return sha256_of_text(self.frame.to_csv(index=False, lineterminator="\n"))
+        """Return a SHA-256 over all that is known: the same after `write` and from CSV or Parquet."""
+        return sha256_of_text(self._known().to_csv(index=False, lineterminator="\n"))
 
     @property
     def cases(self) -> pd.Series:
@@ -85,13 +86,16 @@ class Manifest:
 
     def write(self, path: Path) -> None:
         """Write the table to `path` (.csv or .parquet) atomically, without columns that are all empty."""
-        needed = {"id", "path"}
-        kept = [c for c in self.frame if c in needed or (self.frame[c].astype(str) != "").any()]
+        if path.suffix.lower() != ".parquet":
+            write_csv(path, self._known())
+            return
         with atomic_path(path) as temporary:
-            if path.suffix == ".parquet":
-                self.frame[kept].to_parquet(temporary, index=False)
-            else:
-                self.frame[kept].to_csv(temporary, index=False, lineterminator="\n")
+            self._known().to_parquet(temporary, index=False)
+
+    def _known(self) -> pd.DataFrame:
+        """Return the ids and the columns in which at least one cell says something."""
+        kept = [c for c in self.frame if c == "id" or (self.frame[c] != "").any()]
+        return self.frame[kept]
 
 
 def read_manifest(
@@ -114,27 +118,33 @@ def read_manifest(
     problems = Problems()
     find_problems(frame, list(raw.columns), folder, purpose, taxonomy, problems)
     problems.raise_if_any(DataError, str(path))
-    for name in COLUMNS:
-        if name not in frame:
-            frame[name] = ""
-    return Manifest(frame, folder)
+    return Manifest(_ordered(frame), folder)
 
 
 def manifest_of(rows: list[dict[str, str]], root: Path) -> Manifest:
     """Return a manifest of rows made by code (a folder walk, a public set's loader)."""
     frame = pd.DataFrame(rows, columns=sorted({key for row in rows for key in row}) or ["id", "path"])
-    frame = frame.fillna("").astype(str)
-    ordered = list(COLUMNS) + [c for c in frame if c not in COLUMNS]
-    return Manifest(frame.reindex(columns=ordered, fill_value=""), Path(root))
+    return Manifest(_ordered(frame.fillna("").astype(str)), Path(root))
+
+
+def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with every known column first, "" where it was not there."""
+    return frame.reindex(columns=[*COLUMNS, *(c for c in frame if c not in COLUMNS)], fill_value="")
 
 
 def _read_table(path: Path) -> pd.DataFrame:
-    """Return the file's table with every CSV cell as text."""
+    """Return the file's table with every CSV cell as text; rows are numbered from 0."""
     try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        if path.suffix == ".csv":
-            return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        if path.suffix.lower() == ".parquet":
+            frame = pd.read_parquet(path)
+            return frame.reset_index(drop=list(frame.index.names) == [None])
+        if path.suffix.lower() == ".csv":
+            # header=None: else pandas renames repeated columns, and takes a cell too many for an index
+            cells = pd.read_csv(path, header=None, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+            frame = cells[1:].reset_index(drop=True)
+            frame.columns = pd.Index([str(name) for name in cells.iloc[0]])
+            nameless = (frame.columns.str.strip() == "") & (frame.fillna("") == "").all().to_numpy()
+            return frame.loc[:, ~nameless]  # a spreadsheet's empty columns at the end
     except FileNotFoundError:
         raise DataError(f"{path}: no such manifest") from None
     except (OSError, UnicodeDecodeError, ValueError) as problem:
@@ -146,15 +156,14 @@ def _normalised(raw: pd.DataFrame) -> pd.DataFrame:
     """Return the table with trimmed lower-case column names and every cell as trimmed text."""
     frame = raw.rename(columns=lambda name: str(name).strip())
     for name in frame.columns[~frame.columns.duplicated(keep=False)]:  # repeated ones are reported
-        column = frame[name]
-        missing = column.isna()
-        text = column.map(_as_text)
-        frame[name] = text.where(~missing, "") if name == "path" else text.where(~missing, "").str.strip()
+        column = frame[name].astype(object)
+        text = column.map(_as_text).where(column.notna(), "")
+        frame[name] = text if name == "path" else text.str.strip()
     return frame.astype(str)
 
 
 def _as_text(value: object) -> str:
     """Return a Parquet cell as text; 7.0 in a column of ids is '7', never '7.0'."""
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, (float, np.floating)) and value.is_integer():
         return str(int(value))
     return str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import os
 from collections.abc import Callable, Iterable
@@ -33,6 +34,10 @@ FINDING_PREFIX = "finding_"
 SPLITS = ("train", "val", "test")
 MPP_RANGE = (0.05, 50.0)
 """Micrometres per pixel: finer than any light microscope resolves, coarser than a slide's thumbnail."""
+_MISSPELT = 0.8
+"""difflib ratio from which a column is a misspelt one: 'license' and 'spilt' are, 'site' is the user's own."""
+_OTHER_WORDS = dict.fromkeys(("patient", "patientno", "caseid", "subject", "subjectid"), "patient_id")
+"""What others call patient_id: overlooked, each image would be a patient of its own."""
 _TRUE, _FALSE = {"true", "1", "yes"}, {"false", "0", "no", ""}
 
 
@@ -86,20 +91,22 @@ def _check_columns(names: list[str], purpose: Purpose, problems: Problems) -> No
     if purpose == "evaluate" and not {"id", "path"} & set(stripped):
         problems.add("a column 'id' or 'path' is needed to match predictions")
     for name in stripped:
-        hint = "" if name in COLUMNS or name.startswith(FINDING_PREFIX) else _misspelling(name)
+        known = name in COLUMNS or name.startswith(FINDING_PREFIX)
+        hint = "" if known else _misspelling(name, stripped)
         if hint:
             problems.add(f"column '{name}' is unknown{hint}; rename it, or leave it out")
 
 
-def _misspelling(name: str) -> str:
+def _misspelling(name: str, beside: list[str]) -> str:
     """Return a did-you-mean only for names very close to a known column; others are the user's own."""
     squeezed = name.casefold().replace(" ", "").replace("_", "").replace("-", "")
-    for known in COLUMNS:
+    for known in [name for name in COLUMNS if name not in beside]:
         plain = known.replace("_", "")
-        same_length = abs(len(squeezed) - len(plain)) <= 1
-        if squeezed == plain or (same_length and len(plain) > 4 and did_you_mean(squeezed, [plain])):
+        likeness = difflib.SequenceMatcher(None, squeezed, plain).ratio()
+        if squeezed == plain or (len(plain) > 4 and likeness >= _MISSPELT):
             return f" (did you mean '{known}'?)"
-    return ""
+    other = _OTHER_WORDS.get(squeezed)
+    return f" (did you mean '{other}'?)" if other and other not in beside else ""
 
 
 def _check_ids(frame: pd.DataFrame, problems: Problems) -> None:
@@ -127,11 +134,12 @@ def _check_choices(frame: pd.DataFrame, problems: Problems) -> None:
     """Report values outside the few that a column allows."""
     choices: dict[str, tuple[str, ...]] = {"modality": ("clinical", "histology"), "split": SPLITS}
     for name, allowed in choices.items():
-        for index, value in enumerate(frame.get(name, [])):
-            if value and value not in allowed:
-                hint = did_you_mean(value, allowed)
+        column = frame.get(name, pd.Series(dtype=str))
+        hints = {value: did_you_mean(value, allowed) for value in set(column) - {"", *allowed}}
+        for index, value in enumerate(column):
+            if value in hints:
                 problems.add(
-                    f"{_row(index)}: unknown {name} '{value}'{hint}; expected {' or '.join(allowed)}"
+                    f"{_row(index)}: unknown {name} '{value}'{hints[value]}; expected {' or '.join(allowed)}"
                 )
     for index, value in enumerate(frame.get("phantom", [])):
         if value.casefold() not in _TRUE | _FALSE:
@@ -169,10 +177,11 @@ def _check_groups(frame: pd.DataFrame, problems: Problems) -> None:
         if name not in frame:
             continue
         fixed = frame[(frame[name] != "") & (frame["split"] != "")]
-        for key, splits in fixed.groupby(name, sort=True)["split"].unique().items():
-            if len(splits) > 1:
-                rows = ", ".join(_row(int(i)) for i in fixed.index[fixed[name] == key][:6])
-                problems.add(f"{name} '{key}' is in two splits ({', '.join(sorted(splits))}): {rows}")
+        crossing = fixed[fixed.groupby(name)["split"].transform("nunique") > 1]
+        for key, rows in crossing.groupby(name, sort=True)["split"]:
+            where = ", ".join(_row(int(i)) for i in rows.index[:6]) + (" ..." if len(rows) > 6 else "")
+            splits = ", ".join(sorted(set(rows)))
+            problems.add(f"{name} '{key}' is in more than one split ({splits}): {where}")
 
 
 def _check_labels(frame: pd.DataFrame, taxonomy: Taxonomy, purpose: Purpose, problems: Problems) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from nmevision.errors import DataError, Problems
-from nmevision.files import atomic_path
+from nmevision.files import write_csv
 
 STATUSES = ("ok", "flagged", "error")
 """ok: answered. flagged: answered, but read the message. error: not answered, the message says why."""
@@ -58,8 +58,7 @@ class PredictionTable:
 
     def write(self, path: Path) -> None:
         """Write the table as CSV atomically, probabilities with DECIMALS decimals."""
-        with atomic_path(path) as temporary:
-            self.frame.to_csv(temporary, index=False, lineterminator="\n", float_format=f"%.{DECIMALS}f")
+        write_csv(path, self.frame, DECIMALS)
 
 
 def by_case(table: PredictionTable, taxonomy_groups: Mapping[str, str] | None = None) -> pd.DataFrame:
@@ -73,14 +72,19 @@ def by_case(table: PredictionTable, taxonomy_groups: Mapping[str, str] | None = 
     patients = frame["patient_id"] if "patient_id" in frame else pd.Series("", index=frame.index)
     case = patients.where(patients != "", frame["id"])
     logs = pd.DataFrame(np.log(np.clip(table.probabilities(), 10.0**-DECIMALS, 1)), index=frame.index)
-    grouped = logs.groupby(case, sort=True)
+    keys = [case, patients == ""]  # a sample called like a patient is not that patient's
+    grouped = logs.groupby(keys, sort=True)
     mean = grouped.mean().to_numpy()
     powers = np.exp(mean - np.max(mean, axis=1, keepdims=True))
     shares = powers / powers.sum(axis=1, keepdims=True)
     sizes = grouped.size()
-    answered = (frame["status"] != "error").groupby(case, sort=True).sum()
+    answered = (frame["status"] != "error").groupby(keys, sort=True).sum()
     rows = pd.DataFrame(
-        {"patient_id": sizes.index, "n_samples": sizes.to_numpy(), "n_answered": answered.to_numpy()}
+        {
+            "patient_id": sizes.index.get_level_values(0),
+            "n_samples": sizes.to_numpy(),
+            "n_answered": answered.to_numpy(),
+        }
     )
     return with_answers(rows, shares, table.diagnoses, taxonomy_groups)
 

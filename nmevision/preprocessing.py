@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import math
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from PIL import Image
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 
 from nmevision.schema import Record
 
+Level = Annotated[int, Field(ge=0, le=255)]
 Interpolation = Literal["bilinear", "bicubic", "lanczos"]
 _RESAMPLING = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
+MAX_ASPECT = 16
+"""A crop sees only the middle; a strip longer than this is cut first, for enlarging it whole takes gigabytes."""
 
 
 class Preprocessing(Record):
@@ -33,27 +37,43 @@ class Preprocessing(Record):
     fit: Literal["pad", "crop"] = "pad"
     crop_pct: float = Field(default=1.0, gt=0, le=1)
     interpolation: Interpolation = "bicubic"
-    fill: tuple[int, int, int] = (255, 255, 255)
+    fill: tuple[Level, Level, Level] = (255, 255, 255)
     mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat]
 
     def frame(self, pixels: np.ndarray) -> np.ndarray:
         """Return `pixels` (uint8, any H x W x 3) brought to uint8 height x width x 3."""
+        return np.asarray(self._padded(pixels) if self.fit == "pad" else self._cropped(pixels))
+
+    def _padded(self, pixels: np.ndarray) -> Image.Image:
+        """Return the whole image in the middle of the frame."""
         tall, wide = pixels.shape[:2]
-        ratios = (self.height / tall, self.width / wide)
-        scale = min(ratios) if self.fit == "pad" else max(ratios) / self.crop_pct
-        size = (max(1, round(wide * scale)), max(1, round(tall * scale)))
-        image = Image.fromarray(pixels)
-        if size != image.size:
-            image = image.resize(size, _RESAMPLING[self.interpolation])
-        if size == (self.width, self.height):
-            return np.asarray(image)
-        left, top = (size[0] - self.width) // 2, (size[1] - self.height) // 2
-        if self.fit == "crop":
-            return np.asarray(image.crop((left, top, left + self.width, top + self.height)))
+        scale = min(self.height / tall, self.width / wide)
+        image = self._resized(pixels, max(1, round(wide * scale)), max(1, round(tall * scale)))
+        if image.size == (self.width, self.height):
+            return image
         canvas = Image.new("RGB", (self.width, self.height), self.fill)
-        canvas.paste(image, (-left, -top))
-        return np.asarray(canvas)
+        canvas.paste(image, ((self.width - image.width + 1) // 2, (self.height - image.height + 1) // 2))
+        return canvas
+
+    def _cropped(self, pixels: np.ndarray) -> Image.Image:
+        """Return the middle of the image, with torchvision's and timm's rounding of sizes and offsets."""
+        pixels = _without_far_ends(pixels)
+        tall, wide = pixels.shape[:2]
+        height, width = math.floor(self.height / self.crop_pct), math.floor(self.width / self.crop_pct)
+        if height * wide >= width * tall:
+            width = height * wide // tall
+        else:
+            height = width * tall // wide
+        left, top = round((width - self.width) / 2), round((height - self.height) / 2)
+        image = self._resized(pixels, width, height)
+        return image.crop((left, top, left + self.width, top + self.height))
+
+    def _resized(self, pixels: np.ndarray, width: int, height: int) -> Image.Image:
+        image = Image.fromarray(pixels)
+        if image.size == (width, height):
+            return image
+        return image.resize((width, height), _RESAMPLING[self.interpolation])
 
     def normalise(self, framed: np.ndarray) -> np.ndarray:
         """Return uint8 H x W x 3 as float32 3 x H x W, scaled to 0-1, less mean, over std."""
@@ -69,3 +89,10 @@ class Preprocessing(Record):
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types, as bundle.json holds them."""
         return self.model_dump(mode="json")
+
+
+def _without_far_ends(pixels: np.ndarray) -> np.ndarray:
+    """Return the middle of a strip, at most MAX_ASPECT times as long as wide."""
+    most = MAX_ASPECT * min(pixels.shape[:2])
+    top, left = (max(0, (side - most) // 2) for side in pixels.shape[:2])
+    return pixels[top : pixels.shape[0] - top, left : pixels.shape[1] - left]

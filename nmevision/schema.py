@@ -12,7 +12,7 @@ from nmevision.errors import NmevisionError, Problems, did_you_mean
 
 
 class Record(BaseModel):
-    """A record that refuses unknown keys, never changes and converts nothing silently."""
+    """A record that refuses unknown keys and never changes; numbers may be written as text (1e-4 in YAML)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
@@ -20,11 +20,23 @@ class Record(BaseModel):
 R = TypeVar("R", bound=Record)
 
 
+class _Loader(yaml.SafeLoader):
+    """The safe loader, which refuses a key given twice instead of losing the first value."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = sorted({key for key in keys if keys.count(key) > 1})
+        if twice:
+            problem = f"the key '{twice[0]}' is given twice"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path, error: type[NmevisionError]) -> dict[str, Any]:
     """Return the mapping in a YAML file (safe loader), or raise `error` saying what is wrong with it."""
     try:
         text = Path(path).read_text(encoding="utf-8")
-        content = yaml.safe_load(text)
+        content = yaml.load(text, _Loader)
     except FileNotFoundError:
         siblings = [p.name for p in Path(path).parent.glob("*.y*ml")] if Path(path).parent.is_dir() else []
         raise error(f"{path}: no such file{did_you_mean(Path(path).name, siblings)}") from None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
@@ -36,7 +37,7 @@ def main() -> None:
     """Run both modalities and print the table and where everything lies."""
     started = time.perf_counter()
     _start_anew()
-    rows = [_run(modality) for modality in ("histology", "clinical")]
+    rows = [_run("histology"), _run("clinical")]
     print("\nPHANTOMS: synthetic images. These figures show that the software works; they say nothing about disease.")
     print(pd.DataFrame(rows).to_string(index=False))
     print(f"\nDone in {time.perf_counter() - started:.0f} s. Everything lies in {DEMO.resolve()}:")
@@ -53,7 +54,7 @@ def _start_anew() -> None:
     write_text(MARK, "Made by `make demo`; the next run removes this folder.\n")
 
 
-def _run(modality: str) -> dict[str, str]:
+def _run(modality: Literal["histology", "clinical"]) -> dict[str, str]:
     """Draw, train, predict and evaluate one modality; return its row of the table."""
     folder = DEMO / modality
     _say(f"nmevision data phantom --modality {modality} --n {IMAGES} --out {folder / 'phantoms'}")

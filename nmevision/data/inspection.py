@@ -56,9 +56,11 @@ def join_identical(manifest: Manifest, inspection: pd.DataFrame, taxonomy: Taxon
             names = ", ".join(f"'{manifest.frame['id'][i]}' = {labels[i]}" for i in list(rows)[:4])
             problems.add(f"the same file (SHA-256 {str(digest)[:12]}) under different diagnoses: {names}")
     problems.raise_if_any(DataError, "conflicting labels; correct or leave out these rows")
-    frame = manifest.frame.copy()
-    own = frame["duplicate_group"]
-    first_group = own[repeated].groupby(digests[repeated]).transform(lambda group: max(group))
-    joined = first_group.where(first_group != "", "identical:" + digests[repeated].str[:12])
-    frame.loc[repeated & (own == ""), "duplicate_group"] = joined[own[repeated] == ""]
-    return Manifest(frame, manifest.root)
+    groups = manifest.frame["duplicate_group"].copy()
+    for digest, rows in digests[repeated].groupby(digests[repeated]).groups.items():
+        stated = set(groups[rows]) - {""}
+        joined = min(stated, default=f"identical:{str(digest)[:12]}")
+        if len(stated) > 1:  # all of these groups are one
+            groups[groups.isin(stated)] = joined
+        groups[rows] = joined
+    return Manifest(manifest.frame.assign(duplicate_group=groups), manifest.root)

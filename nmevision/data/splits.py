@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,9 @@ import pandas as pd
 from nmevision.errors import DataError
 from nmevision.manifest import Manifest
 from nmevision.taxonomy import Taxonomy
+
+_SOURCE_WEIGHT = 0.5
+"""How much a class's share within one source counts beside its share over all sources."""
 
 
 def assign_splits(
@@ -74,59 +76,48 @@ def group_keys(manifest: Manifest) -> pd.Series:
 
     cases = manifest.cases
     for case, duplicate in zip(cases, manifest.frame["duplicate_group"], strict=True):
-        root = find("patient:" + case)
         if duplicate:
-            parent[find("duplicate:" + duplicate)] = root
+            first, second = sorted((find("patient:" + case), find("duplicate:" + duplicate)))
+            parent[second] = first  # the smallest name, whatever the order of the rows
     return cases.map(lambda case: find("patient:" + case))
 
 
 def allocate(
-    groups: pd.Series, strata: Sequence[tuple[Hashable, Hashable]], shares: Sequence[float], seed: int
+    groups: pd.Series, strata: Sequence[tuple[str, str]], shares: Sequence[float], seed: int
 ) -> dict[str, int]:
     """Return a part number for every group so that each part gets its share of every stratum.
 
     groups: group key per row (its index picks the rows of `strata`).
     strata: (class, source) of every row of the whole table.
-    shares: wanted fraction per part, summing to 1.
-    Rare classes go first, so that with as many groups as parts each part gets one.
+    shares: wanted fraction of the groups per part, each above 0, summing to 1.
+    Rare classes go first and an empty part counts as 0 whatever its share (Adams' method of
+    apportionment), so that with as many groups as parts each part gets one, the largest part first.
+    Groups are counted; their images decide only between parts that are equally full of groups. The order
+    of the rows does not matter.
     """
-    contents: dict[str, Counter[Hashable]] = defaultdict(Counter)
-    for index, group in groups.items():
-        label, source = strata[int(index)]  # type: ignore[call-overload]
-        contents[group].update([("class", label), ("source", label, source)])
-    classes_of = {g: {k for k in c if isinstance(k, tuple) and k[0] == "class"} for g, c in contents.items()}
-    frequency = Counter(key for keys in classes_of.values() for key in keys)
-    order = sorted(contents)
-    np.random.default_rng(seed).shuffle(order)
-    order.sort(key=lambda g: (min(frequency[key] for key in classes_of[g]), -sum(contents[g].values())))
-    totals: Counter[Hashable] = sum(contents.values(), Counter())
-    filled: list[Counter[Hashable]] = [Counter() for _ in shares]
+    if groups.empty:
+        return {}
+    labels, sources = np.array([strata[int(row)] for row in groups.index], dtype=object).T
+    names = groups.to_numpy(object)
+    classes = pd.crosstab(names, labels)
+    images = np.hstack([classes.to_numpy(), pd.crosstab(names, [labels, sources]).to_numpy()])
+    weights = np.where(np.arange(images.shape[1]) < classes.shape[1], 1.0, _SOURCE_WEIGHT)
+    needs = [counts * weights / counts.sum(axis=0) for counts in (images > 0, images)]
+    frequency = (classes > 0).sum(axis=0).to_numpy()
+    rarity = np.where(classes > 0, frequency, len(groups)).min(axis=1)
+    order = np.random.default_rng(seed).permutation(len(classes)).tolist()
+    order.sort(key=lambda group: (rarity[group], -images[group].sum()))
+    filled = [np.zeros((len(shares), images.shape[1])) for _ in needs]
     parts = {}
     for group in order:
-        wanted = contents[group]
-        gaps = [_gap(wanted, filled[part], totals, share) for part, share in enumerate(shares)]
-        part = gaps.index(min(gaps))
-        filled[part].update(wanted)
-        parts[group] = part
+        fullness = [
+            np.round(full @ need[group] / shares, 9) for full, need in zip(filled, needs, strict=True)
+        ]
+        part = min(range(len(shares)), key=lambda p: (fullness[0][p], fullness[1][p], -shares[p]))
+        filled[0][part] += images[group] > 0
+        filled[1][part] += images[group]
+        parts[str(classes.index[group])] = part
     return parts
-
-
-def _gap(
-    wanted: Counter[Hashable], filled: Counter[Hashable], totals: Counter[Hashable], share: float
-) -> tuple[float, float]:
-    """Return how full a part already is, by class and by source, relative to its share.
-
-    An empty part counts as 0 whatever its share (Adams' method of apportionment), so that the small
-    parts get their one patient of a rare class first; ties go to the largest part.
-    """
-    by_class = by_source = 0.0
-    for key, count in wanted.items():
-        fullness = count * filled[key] / (totals[key] * share) if share else float("inf")
-        if isinstance(key, tuple) and key[0] == "class":
-            by_class += fullness
-        else:
-            by_source += fullness
-    return by_class + 0.5 * by_source, -share
 
 
 def check_disjoint(manifest: Manifest, splits: pd.Series) -> None:

@@ -9,53 +9,55 @@ from nmevision.errors import ImageError
 from nmevision.networks.backbones import best_memory_format
 from nmevision.networks.bundle import Bundle
 
+BATCH = {"cpu": 8, "cuda": 32}
+"""Images per forward pass by default; a CPU gains little from more."""
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
 
 
 class TorchEngine:
     """A bundle's network in float32 on the GPU where there is one, else on the CPU.
 
-    batch_size: images per forward pass; halved for good whenever memory does not suffice.
+    batch_size: images per forward pass, BATCH by default; halved for good whenever memory does not suffice.
     """
 
-    def __init__(self, bundle: Bundle, batch_size: int) -> None:
+    def __init__(self, bundle: Bundle, batch_size: int | None = None) -> None:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.batch_size = batch_size
+        self.batch_size = batch_size or BATCH[self.device]
         network = bundle.network().to(self.device)
         self._layout = best_memory_format(self.device)
         self.network = network.to(memory_format=self._layout)
 
-    def logits(self, images: list[np.ndarray], pad: bool = False) -> np.ndarray:
+    def logits(self, images: list[np.ndarray]) -> np.ndarray:
         """Return float64 logits N x k of N arrays float32 3 x H x W.
 
-        pad: fill a shorter batch up with blanks. Kernels are chosen by shape, so the same image gets
-            the same answer to the last digit whatever stands beside it.
+        A shorter batch is filled up with blanks: kernels are chosen by shape, so an image in the same place
+        of its batch gets the same answer to the last digit whatever stands beside it.
         Raises ImageError where memory does not suffice for a single image.
         """
         parts, done = [], 0
         while done < len(images):
             chunk = images[done : done + self.batch_size]
+            blanks = [np.zeros_like(chunk[0])] * (self.batch_size - len(chunk))
             try:
-                blanks = [np.zeros_like(chunk[0])] * (self.batch_size - len(chunk) if pad else 0)
                 parts.append(self._forward(np.stack(chunk + blanks))[: len(chunk)])
                 done += len(chunk)
             except (RuntimeError, MemoryError) as problem:
                 if not _is_memory(problem):
                     raise
-                self._shrink(len(chunk) + len(blanks))
+                self._shrink()
         return np.concatenate(parts)
 
     def _forward(self, batch: np.ndarray) -> np.ndarray:
         tensor = torch.from_numpy(batch).to(self.device).contiguous(memory_format=self._layout)
         return self.network.logits(tensor).numpy().astype(np.float64)
 
-    def _shrink(self, tried: int) -> None:
+    def _shrink(self) -> None:
         """Halve the batch, or give up where it was one image."""
-        if tried == 1:
+        if self.batch_size == 1:
             raise ImageError(
                 "memory does not suffice for one image; close other programs or use a smaller model"
             )
-        self.batch_size = max(1, tried // 2)
+        self.batch_size //= 2
         if self.device == "cuda":
             torch.cuda.empty_cache()
 

@@ -42,9 +42,9 @@ class Journal:
     def add(self, answers: list[Answer]) -> None:
         """Keep these answers, on disk at once."""
         if self._stream is None:
-            fresh = not self.path.exists()
+            torn = self.path.exists()  # its last line may be, so a new one is begun
             self._stream = self.path.open("a", encoding="utf-8")
-            self._stream.write(json.dumps({"bundle": self.bundle_hash}) + "\n" if fresh else "\n")
+            self._stream.write("\n" * torn + json.dumps({"bundle": self.bundle_hash}) + "\n")
         for answer in answers:
             self.answers[answer["id"]] = answer
             self._stream.write(json.dumps(answer, ensure_ascii=True) + "\n")
@@ -65,8 +65,10 @@ class Journal:
         """Take over the answers of an earlier finished run; unreadable files are tried again."""
         if not table.is_file():
             return
-        stored = json.loads(facts.read_text(encoding="utf-8")) if facts.is_file() else {}
-        self._refuse_other(stored.get("bundle", {}).get("hash"), table)
+        stored = _bundle_named_in(facts)
+        if stored is None and self.path.is_file():
+            return  # killed before run.json was written: the journal still holds all of the table
+        self._refuse_other(stored, table)
         predictions = read_predictions(table)
         values = predictions.probabilities()
         for row, shares in zip(predictions.frame.to_dict("records"), values, strict=True):
@@ -82,14 +84,16 @@ class Journal:
         """Take over the answers of an interrupted run; a line cut by a kill is ignored."""
         if not self.path.is_file():
             return
-        for number, line in enumerate(self.path.read_text(encoding="utf-8", errors="replace").splitlines()):
+        mine = False
+        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 answer = json.loads(line)
             except ValueError:
                 continue
-            if number == 0:
-                self._refuse_other(answer.get("bundle"), self.path)
-            elif answer.get("status") != "error" and "id" in answer:
+            if "bundle" in answer:
+                self._refuse_other(answer["bundle"], self.path)
+                mine = True
+            elif mine and answer.get("status") != "error" and "id" in answer:
                 self.answers[answer["id"]] = answer
 
     def _refuse_other(self, stored: str | None, path: Path) -> None:
@@ -98,3 +102,11 @@ class Journal:
                 f"{path} was made by another model (bundle {str(stored)[:12]}, this is "
                 f"{self.bundle_hash[:12]}); choose another --out"
             )
+
+
+def _bundle_named_in(facts: Path) -> str | None:
+    """Return the bundle's hash in run.json, or None where there is no such file or it is not ours."""
+    try:
+        return str(json.loads(facts.read_text(encoding="utf-8"))["bundle"]["hash"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from nmevision import __version__
-from nmevision.files import atomic_path, write_json
+from nmevision.files import write_csv, write_json
 from nmevision.inference.inputs import Inputs
 from nmevision.networks.bundle import Bundle
 from nmevision.predictions import DECIMALS, PredictionTable, by_case
@@ -31,8 +31,7 @@ def write_outputs(out: Path, table: PredictionTable, bundle: Bundle, inputs: Inp
     """Write the three files atomically; run.json comes last and says that the others are whole."""
     table.write(out / PREDICTIONS)
     cases = by_case(table, bundle.info.taxonomy.group_of)
-    with atomic_path(out / CASES) as temporary:
-        cases.to_csv(temporary, index=False, lineterminator="\n", float_format=f"%.{DECIMALS}f")
+    write_csv(out / CASES, cases, DECIMALS)
     write_json(out / FACTS, _facts(table, bundle, inputs, timing, len(cases)))
 
 

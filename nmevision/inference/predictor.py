@@ -34,18 +34,21 @@ class Predictor:
     >>> table = Predictor.load("models/my-model").predict("biopsies")  # doctest: +SKIP
     """
 
-    def __init__(self, bundle: Bundle, batch_size: int = 32, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
+    def __init__(
+        self, bundle: Bundle, batch_size: int | None = None, max_pixels: int = DEFAULT_MAX_PIXELS
+    ) -> None:
         self.bundle = bundle
         self.max_pixels = max_pixels
         self.engine = TorchEngine(bundle, batch_size)
 
     @classmethod
     def load(
-        cls, folder: Path | str, batch_size: int = 32, max_pixels: int = DEFAULT_MAX_PIXELS
+        cls, folder: Path | str, batch_size: int | None = None, max_pixels: int = DEFAULT_MAX_PIXELS
     ) -> Predictor:
         """Open the bundle in `folder`; raise BundleError where it is missing, altered or too new.
 
-        batch_size: images per forward pass at most. max_pixels: larger images become an error row.
+        batch_size: images per forward pass; chosen for the device by default.
+        max_pixels: larger images become an error row.
         """
         return cls(open_bundle(Path(folder)), batch_size, max_pixels)
 
@@ -93,9 +96,8 @@ class Predictor:
     ) -> None:
         """Fill `answers` batch by batch; decoding runs ahead of the network on all cores."""
         step(len(answers))
-        size = self.engine.batch_size
-        for batch in _batches(self._decoded(todo), size):
-            found = self._answer_batch(batch, pad=len(todo) > size)
+        for batch in _batches(self._decoded(todo), self.engine.batch_size):
+            found = self._answer_batch(batch)
             answers.update((answer["id"], answer) for answer in found)
             if journal is not None:
                 journal.add(found)
@@ -129,11 +131,11 @@ class Predictor:
             notes.append(f"the manifest says {sample.modality}, the model was trained on {info.modality}")
         return sample, info.preprocessing(image.pixels), "; ".join(notes)
 
-    def _answer_batch(self, batch: list[Decoded], pad: bool) -> list[Answer]:
-        """Return the answers of one batch in order; `pad` keeps the shape of a last, shorter batch."""
+    def _answer_batch(self, batch: list[Decoded]) -> list[Answer]:
+        """Return the answers of one batch in order."""
         arrays = [array for _, array, _ in batch if array is not None]
         try:
-            logits = self.engine.logits(arrays, pad) if arrays else np.empty((0, 0))
+            logits = self.engine.logits(arrays) if arrays else np.empty((0, 0))
         except ImageError as problem:
             return [
                 _error(sample.id, message if array is None else str(problem))

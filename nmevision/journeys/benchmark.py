@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nmevision.errors import BundleError, ConfigError, DataError, EvaluationError, NmevisionError, Problems
 from nmevision.evaluation.report import EvaluationReport
-from nmevision.files import atomic_path, sha256_of, write_json, write_text
+from nmevision.files import sha256_of, write_csv, write_json, write_text
 from nmevision.inference.predictor import Predictor
-from nmevision.manifest import Manifest, read_manifest
+from nmevision.manifest import Manifest, Split, read_manifest
 from nmevision.networks.bundle import SEEN_DIGITS, Bundle, open_bundle
 from nmevision.reporting.evaluate import evaluate_files
-from nmevision.reporting.markdown import shown
+from nmevision.reporting.markdown import cell, shown
 from nmevision.reporting.sentence import counted
 from nmevision.schema import Record, read_yaml, validate
 
@@ -43,7 +43,7 @@ class HeldOutSet(Record):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     manifest: str
     root: str | None = None
-    split: str | None = None
+    split: Split | None = None
     positive: str | None = None
     title: str = ""
     licence: str = ""
@@ -57,6 +57,13 @@ class Suite(Record):
     name: str
     description: str = ""
     sets: tuple[HeldOutSet, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _tells_sets_apart(self) -> Self:
+        names = [held_out.name for held_out in self.sets]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"set '{twice[0]}' is listed twice; each has its own name")
+        return self
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,13 @@ def _read_set(held_out: HeldOutSet, base: Path) -> Manifest:
             f"{held_out.manifest}: not the table the suite was made for (fingerprint {manifest.fingerprint[:12]}, "
             f"expected {held_out.fingerprint[:12]}); restore it, or make a new suite"
         )
-    return manifest if held_out.split is None else manifest.select(manifest.frame["split"] == held_out.split)
+    if held_out.split is not None:
+        manifest = manifest.select(manifest.frame["split"] == held_out.split)
+    if not len(manifest):
+        raise DataError(
+            f"{held_out.manifest}: no row of split '{held_out.split}'; set '{held_out.name}' is empty"
+        )
+    return manifest
 
 
 def _digests(manifest: Manifest) -> set[str]:
@@ -177,8 +190,7 @@ def _rank(row: dict[str, Any]) -> tuple[float, float, str]:
 def _write(rows: list[dict[str, Any]], suite: Suite, suite_hash: str, out: Path) -> Leaderboard:
     """Write the three forms of the leaderboard."""
     table = pd.DataFrame([{k: v for k, v in row.items() if not k.endswith("_text")} for row in rows])
-    with atomic_path(out / "leaderboard.csv") as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n", float_format="%.6f")
+    write_csv(out / "leaderboard.csv", table, decimals=6)
     content = {"suite": suite.model_dump(mode="json"), "suite_hash": suite_hash, "rows": rows}
     write_json(out / "leaderboard.json", content)
     text = _markdown(rows, suite, suite_hash)
@@ -205,7 +217,7 @@ def _markdown(rows: list[dict[str, Any]], suite: Suite, suite_hash: str) -> str:
         for row in mine:
             cells = [row.get(f"{metric}_text", "-") for metric in METRICS]
             name = f"{row['bundle']} `{row['bundle_hash'][:8]}`"
-            rest = [row.get("n", "-"), row["note"]]
+            rest = [row.get("n", "-"), cell(row["note"])]
             lines.append("| " + " | ".join([name, row.get("positive") or "-", *cells, *rest]) + " |")
     lines += ["", "Intervals are 95%, by patient; the report in each folder names their methods."]
     return "\n".join(lines) + "\n"

@@ -15,6 +15,7 @@ import torch
 from huggingface_hub import constants as hub_constants
 from huggingface_hub import try_to_load_from_cache
 from safetensors import SafetensorError, safe_open
+from timm.models import group_parameters
 from torch import nn
 
 from nmevision.errors import ConfigError, WeightsError, did_you_mean
@@ -62,9 +63,14 @@ def build_backbone(
 
 def check_backbone(name: str) -> None:
     """Raise ConfigError where timm knows no network called `name`."""
-    if not name.startswith(("hf-hub:", "hf_hub:")) and not timm.is_model(name):
+    if not timm.is_model(name):  # hf-hub:... is none: timm would ask the network even for its shape
         hint = did_you_mean(name.split(".")[0], timm.list_models())
         raise ConfigError(f"model.backbone: timm {timm.__version__} has no network '{name}'{hint}")
+    try:
+        timm.get_pretrained_cfg(name)
+    except RuntimeError as problem:  # the part behind the dot
+        tags = ", ".join(timm.list_models(name.split(".")[0] + ".*", pretrained=True)) or "none"
+        raise ConfigError(f"model.backbone: {problem} Those that have weights: {tags}") from None
 
 
 def backbone_preprocessing(
@@ -103,7 +109,7 @@ def backbone_preprocessing(
 
 def _create(name: str, image_size: int | None, **options: Any) -> Any:
     """Return timm's network; one whose input size is fixed is built for `image_size`."""
-    config = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
+    config = timm.get_pretrained_cfg(name)
     if image_size is not None and config is not None and config.fixed_input_size:
         options["img_size"] = image_size
     try:
@@ -138,7 +144,7 @@ def _refuse_offline(name: str) -> None:
 
     The hub client itself would retry for most of a minute. Behind a proxy it is left to try.
     """
-    config = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
+    config = timm.get_pretrained_cfg(name)
     if config is None or not config.hf_hub_id or getproxies():
         return
     cached = (
@@ -182,9 +188,26 @@ def _optional(module: nn.Module) -> set[str]:
     return {name for name in module.state_dict() if name.endswith("num_batches_tracked")}
 
 
-def count_parameters(module: nn.Module) -> int:
-    """Return the number of trained values."""
-    return sum(parameter.numel() for parameter in module.parameters())
+def freeze_first(module: nn.Module, groups: int) -> None:
+    """Let the first `groups` of timm's layer groups (stem, then stages or blocks) keep their weights.
+
+    Early layers see edges and colours and cost most of a training step; few images teach them little.
+    Raises ConfigError where nothing would be left to learn.
+    """
+    matcher: Any = getattr(module, "group_matcher", None)
+    if not groups:
+        return
+    if matcher is None:
+        raise ConfigError("train.freeze_layers: this backbone names no layer groups; set it to 0")
+    layers = group_parameters(module, matcher(coarse=True), reverse=True)
+    if groups >= len(set(layers.values())):
+        raise ConfigError(
+            f"train.freeze_layers={groups}: this backbone has {len(set(layers.values()))} layer groups; "
+            "choose fewer, or freeze_epochs to train only the heads"
+        )
+    frozen = sorted(set(layers.values()))[:groups]
+    for name, parameter in module.named_parameters():
+        parameter.requires_grad_(layers.get(name) not in frozen)
 
 
 def best_memory_format(device: str) -> torch.memory_format:

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from nmevision.errors import BundleError, WeightsError
+from nmevision.errors import BundleError, NmevisionError
 from nmevision.files import sha256_of, write_json, write_text
 from nmevision.networks.card import card_of
 from nmevision.preprocessing import Preprocessing
@@ -63,6 +63,13 @@ class BundleInfo(Record):
     versions: dict[str, str]
     files: dict[str, str] = Field(description="file name -> SHA-256")
 
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        outputs, diagnoses = self.network.tasks.get("diagnosis"), len(self.taxonomy.keys)
+        if outputs != diagnoses:
+            raise ValueError(f"the network has {outputs} outputs, the taxonomy {diagnoses} diagnoses")
+        return self
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -83,6 +90,7 @@ class Bundle:
 
     def network(self) -> Classifier:
         """Build the network and load its weights; raise BundleError where they do not fit."""
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         from nmevision.networks.classifier import Classifier
@@ -92,7 +100,7 @@ class Bundle:
         network = Classifier(backbone.module, backbone.width, info.tasks)
         try:
             network.load_state_dict(load_file(self.folder / WEIGHTS))
-        except RuntimeError as problem:
+        except (RuntimeError, SafetensorError) as problem:
             reason, writer = str(problem).splitlines()[-1].strip(), self.info.versions.get("timm", "?")
             raise BundleError(
                 f"{self.folder / WEIGHTS} does not fit {info.backbone} as this timm builds it "
@@ -107,7 +115,7 @@ def _rebuild(info: NetworkInfo, folder: Path) -> Any:
 
     try:
         return build_backbone(info.backbone, "none", image_size=info.image_size)
-    except (WeightsError, RuntimeError) as problem:
+    except (NmevisionError, RuntimeError) as problem:
         raise BundleError(f"{folder}: {problem}") from None
 
 
@@ -138,8 +146,9 @@ def open_bundle(folder: Path) -> Bundle:
 
 def _check_files(folder: Path, files: Mapping[str, str]) -> None:
     """Refuse a bundle whose files are missing or not those that were written."""
-    if WEIGHTS not in files:
-        raise BundleError(f"{folder / INFO}: names no {WEIGHTS}; the bundle was not written whole")
+    for name in (WEIGHTS, SEEN):
+        if name not in files:
+            raise BundleError(f"{folder / INFO}: names no {name}; the bundle was not written whole")
     for name, expected in files.items():
         if Path(name).name != name:
             raise BundleError(

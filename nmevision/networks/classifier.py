@@ -41,10 +41,12 @@ class Classifier(nn.Module):
         return {task: head(features) for task, head in self.heads.items()}
 
     def train(self, mode: bool = True) -> Classifier:
-        """Set training mode; a frozen backbone keeps its batch statistics."""
+        """Set training mode; frozen layers keep their batch statistics."""
         super().train(mode)
-        if self.frozen:
-            self.backbone.eval()
+        for module in self.backbone.modules():
+            own = list(module.parameters(recurse=False))
+            if self.frozen or (own and not any(parameter.requires_grad for parameter in own)):
+                module.training = False
         return self
 
     @torch.inference_mode()

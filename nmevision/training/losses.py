@@ -44,12 +44,18 @@ class BalancedCrossEntropy(nn.Module):
         self.register_buffer("prior", torch.tensor(np.log(frequency), dtype=torch.float32), persistent=False)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the training loss (mean) of float N x k logits and int64 N labels."""
+        """Return the training loss of float N x k logits and int64 N labels.
+
+        The sum is divided by N, not by the weights met in this batch (they average 1 over the training
+        set), so that small batches, accumulated steps and several processes ask the same of the network.
+        """
         logits = logits.float()
         if self.balance == "logits":
             logits = logits + self.prior
         weights = self.weights if self.balance == "weights" else None
-        return F.cross_entropy(logits, labels, weight=weights, label_smoothing=self.smoothing)
+        smoothing = self.smoothing
+        total = F.cross_entropy(logits, labels, weights, label_smoothing=smoothing, reduction="sum")
+        return total / len(labels)
 
     def mixed(self, logits: Tensor, batch: Mixed) -> Tensor:
         """Return the loss of a blended batch (Zhang 2018, arXiv:1710.09412)."""

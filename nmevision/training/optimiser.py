@@ -45,7 +45,7 @@ def warm_up_cosine(updates: int, warmup: float) -> Any:
 
     >>> rate = warm_up_cosine(100, 0.1)
     >>> [round(rate(n), 2) for n in (0, 9, 10, 55, 100)]
-    [0.1, 1.0, 1.0, 0.5, 0.01]
+    [0.1, 1.0, 1.0, 0.51, 0.01]
     """
     rising = round(updates * warmup)
 

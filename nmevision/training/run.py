@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,23 +14,22 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, ProgressBar
+from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
-from lightning.pytorch.trainer.states import TrainerStatus
 
 from nmevision.config import ExperimentConfig
 from nmevision.data.dataset import ImageDataset
 from nmevision.data.transforms import build_augmentation
-from nmevision.errors import ConfigError, RunError
+from nmevision.errors import ConfigError, DataError
 from nmevision.evaluation.calibration import fit_temperature
 from nmevision.manifest import Manifest
 from nmevision.networks.backbones import best_memory_format
-from nmevision.networks.bundle import Bundle, refuse_existing, save_bundle
+from nmevision.networks.bundle import Bundle, open_bundle, refuse_existing, save_bundle
+from nmevision.training.callbacks import shaping_callbacks
 from nmevision.training.hardware import Hardware, choose_hardware
 from nmevision.training.loaders import EpochSampler, plain_loader, resolve_workers, training_loader
 from nmevision.training.losses import BalancedCrossEntropy, class_counts, sampling_weights
-from nmevision.training.optimiser import averaged_weights
 from nmevision.training.preparation import Prepared, describe, prepare, read_input
 from nmevision.training.progress import progress_callbacks
 from nmevision.training.record import bundle_record, validation_facts
@@ -62,7 +62,7 @@ def train(config: ExperimentConfig, resume: bool = False) -> Trained | None:
         )
     with _shared_start(hardware):
         first = int(os.environ.get("RANK", "0")) == 0
-        if first:
+        if first and not resume:
             refuse_existing(target)
         manifest, taxonomy = read_input(config)
         torch.manual_seed(config.seed)
@@ -71,6 +71,8 @@ def train(config: ExperimentConfig, resume: bool = False) -> Trained | None:
         run, prepared = _in_turn(
             hardware, lambda lead: _prepare(config, manifest, taxonomy, resume or not lead)
         )
+        if target.exists():
+            return _finished(config, prepared, run, target) if first else None
         if first:
             print(describe(prepared))
             print(
@@ -86,7 +88,12 @@ def _prepare(
     config: ExperimentConfig, manifest: Manifest, taxonomy: Any, resume: bool
 ) -> tuple[RunFolder, Prepared]:
     run = open_run(config, manifest.fingerprint, resume)
-    return run, prepare(config, manifest, taxonomy, run)
+    try:
+        return run, prepare(config, manifest, taxonomy, run)
+    except DataError:
+        if not resume:
+            run.discard()  # nothing was trained: a mended table may start under the same name
+        raise
 
 
 @contextmanager
@@ -163,15 +170,12 @@ def _fit(
     network.module.to(memory_format=best_memory_format("cuda" if hardware.accelerator == "gpu" else "cpu"))
     with _quiet():
         trainer = _trainer(config, run, hardware, sampler.batch)
-        trainer.fit(
-            task,
-            train_loader,
-            val_loader,
-            ckpt_path=run.last if resume and run.last.is_file() else None,
-            weights_only=True,
-        )
-    if trainer.state.status == TrainerStatus.INTERRUPTED:
-        raise RunError(f"stopped; {run.path} continues with --resume")
+        start = run.last if resume and run.last.is_file() else None
+        try:
+            trainer.fit(task, train_loader, val_loader, ckpt_path=start, weights_only=True)
+        except SystemExit:  # so Lightning ends on Ctrl-C, and leaves it ignored
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            raise KeyboardInterrupt from None
     return trainer
 
 
@@ -200,31 +204,8 @@ def _trainer(config: ExperimentConfig, run: RunFolder, hardware: Hardware, batch
             CSVLogger(run.path, name="logs", version=log),
             TensorBoardLogger(run.path, name="logs", version=log),
         ],
-        callbacks=[*_callbacks(config, run), *shown],
+        callbacks=[*shaping_callbacks(settings, run), *shown],
     )
-
-
-def _callbacks(config: ExperimentConfig, run: RunFolder) -> list[L.Callback]:
-    """Return the callbacks that shape the result: averaging, checkpoints, early stopping."""
-    settings = config.train
-    callbacks: list[L.Callback] = []
-    if settings.ema:
-        callbacks.append(averaged_weights(settings.ema))
-    for name, monitor in (("best", "val_loss"), ("last", None)):  # "last" knows of "best", so it is second
-        callbacks.append(
-            ModelCheckpoint(
-                run.checkpoints,
-                filename=name,
-                monitor=monitor,
-                save_on_train_epoch_end=True,
-                enable_version_counter=False,
-            )
-        )
-    if settings.patience:
-        callbacks.append(
-            EarlyStopping("val_loss", patience=settings.patience, mode="min", check_on_train_epoch_end=True)
-        )
-    return callbacks
 
 
 def _finish(
@@ -247,6 +228,16 @@ def _finish(
     return Trained(bundle, run.path, prepared.part("test"), tried)
 
 
+def _finished(config: ExperimentConfig, prepared: Prepared, run: RunFolder, target: Path) -> Trained:
+    """Return a training that was resumed although its bundle is whole: only the test may be missing."""
+    bundle = open_bundle(target)
+    made = bundle.info.training
+    if (made.get("fingerprint"), made.get("manifest")) != (config.fingerprint, prepared.fingerprint):
+        refuse_existing(target)
+    tried = configurations_tried(run.path.parent, prepared.fingerprint)
+    return Trained(bundle, run.path, prepared.part("test"), tried)
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep Lightning's own chatter out of the way; errors and our lines remain."""
@@ -257,6 +248,7 @@ def _quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="lightning")
+            warnings.filterwarnings("ignore", module="torchmetrics")  # a rare class may be absent from val
             warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
             yield
     finally:

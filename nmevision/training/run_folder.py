@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,10 @@ class RunFolder:
         """Return the name of this attempt's log folder: a resumed run keeps the earlier ones."""
         logs = self.path / "logs"
         return f"part-{len(list(logs.iterdir())) + 1 if logs.is_dir() else 1}"
+
+    def discard(self) -> None:
+        """Remove the folder of a run that could not begin."""
+        shutil.rmtree(self.path)
 
 
 def open_run(config: ExperimentConfig, manifest_fingerprint: str, resume: bool) -> RunFolder:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nmevision.config import ExperimentConfig
-from nmevision.networks.backbones import backbone_preprocessing, build_backbone
+from nmevision.networks.backbones import backbone_preprocessing, build_backbone, freeze_first
 from nmevision.networks.classifier import DIAGNOSIS, Classifier
 from nmevision.preprocessing import Preprocessing
 
@@ -29,6 +29,7 @@ def starting_network(config: ExperimentConfig, classes: int) -> StartingNetwork:
     backbone = build_backbone(
         model.backbone, model.weights, drop_path=model.drop_path, image_size=model.image_size
     )
+    freeze_first(backbone.module, config.train.freeze_layers)
     preprocessing = backbone_preprocessing(
         backbone.module,
         image_size=model.image_size,

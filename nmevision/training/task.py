@@ -13,6 +13,7 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassAUROC
 
 from nmevision.config import TrainSection
 from nmevision.data.dataset import Batch
+from nmevision.errors import RunError
 from nmevision.networks.backbones import best_memory_format
 from nmevision.networks.classifier import DIAGNOSIS, Classifier
 from nmevision.training.losses import BalancedCrossEntropy, mix
@@ -33,7 +34,10 @@ class ClassificationTask(L.LightningModule):
         self.network, self.loss, self.settings = network, loss, settings
         self.updates, self.seed = updates, seed
         classes = len(loss.weights)
-        self.val_sum, self.val_weight = SumMetric(), SumMetric()
+        self.val_sum = SumMetric(
+            nan_strategy="disable"
+        )  # the default would drop NaN and call 0 the best loss
+        self.val_weight = SumMetric()
         self.val_accuracy = MulticlassAccuracy(classes, average="macro")
         self.val_auroc = MulticlassAUROC(classes, average="macro")
 
@@ -68,6 +72,11 @@ class ClassificationTask(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log the validation figures over all processes, each sample counted once."""
         loss = self.val_sum.compute() / self.val_weight.compute()
+        if not torch.isfinite(loss):
+            raise RunError(
+                f"the validation loss of epoch {self.current_epoch + 1} is not a number: the training has "
+                f"diverged; lower train.lr (now {self.settings.lr:g}) or raise train.warmup"
+            )
         self.log("val_loss", loss, rank_zero_only=False, sync_dist=False)
         self.log("val_balanced_accuracy", self.val_accuracy.compute(), sync_dist=False)
         self.log("val_auroc", self.val_auroc.compute(), sync_dist=False)

@@ -1,0 +1,168 @@
+"""Benchmarks: every bundle on every set, held-out or said not to be, in one board that can be continued."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from bad_files import write_good_images
+from tiny_bundle import tiny_bundle
+
+from nmevision.errors import BundleError, ConfigError, DataError
+from nmevision.files import sha256_of
+from nmevision.inference.predictor import Predictor
+from nmevision.journeys.benchmark import load_suite, run_suite
+from nmevision.manifest import read_manifest
+
+LABELS = ("nme", "psoriasis", "eczema")
+SUITES = sorted((Path(__file__).resolve().parents[3] / "configs" / "benchmarks").glob("*.yaml"))
+
+
+def suite(folder: Path, *sets: dict[str, Any], **more: Any) -> Path:
+    path = folder / "suite.yaml"
+    path.write_text(yaml.safe_dump({"name": "small", "sets": list(sets)} | more))
+    return path
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Path:
+    """A folder with a set of 12 images and a suite of it."""
+    paths = write_good_images(tmp_path / "images", 12)
+    lines = ["path,diagnosis,patient_id,split,modality"]
+    lines += [
+        f"images/{path.name},{LABELS[n % 3]},p{n},{('test', 'train')[n >= 9]},histology"
+        for n, path in enumerate(paths)
+    ]
+    (tmp_path / "m.csv").write_text("\n".join(lines) + "\n")
+    suite(tmp_path, {"name": "first", "manifest": "m.csv", "split": "test", "positive": "nme"})
+    return tmp_path
+
+
+@pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
+def test_every_shipped_suite_loads(path: Path) -> None:
+    assert load_suite(path).sets
+
+
+class TestSuite:
+    def test_every_mistake_at_once(self, tmp_path: Path) -> None:
+        path = suite(tmp_path, {"name": "a/b", "manifets": "m.csv"}, descripton="x")
+        with pytest.raises(ConfigError) as caught:
+            load_suite(path)
+        said = str(caught.value)
+        assert "sets.0.name: found 'a/b'" in said
+        assert "sets.0.manifest: missing" in said
+        assert "sets.0.manifets: unknown key (did you mean 'manifest'?)" in said
+        assert "descripton: unknown key (did you mean 'description'?)" in said
+
+    def test_no_sets(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="sets: "):
+            load_suite(suite(tmp_path))
+
+    def test_two_sets_of_one_name(self, tmp_path: Path) -> None:
+        same = {"name": "a", "manifest": "m.csv"}
+        with pytest.raises(ConfigError, match=r"set 'a' is listed twice"):
+            load_suite(suite(tmp_path, same, same))
+
+    def test_a_pinned_table_that_changed(self, world: Path) -> None:
+        good = read_manifest(world / "m.csv").fingerprint
+        for fingerprint, fits in ((good, True), ("0" * 64, False)):
+            path = suite(world, {"name": "first", "manifest": "m.csv", "fingerprint": fingerprint})
+            if fits:
+                run_suite(path, [tiny_bundle(world / "models" / "a").folder], world / "out")
+            else:
+                with pytest.raises(DataError, match=r"not the table the suite was made for"):
+                    run_suite(path, [world / "models" / "a"], world / "out")
+
+    def test_a_split_that_is_not_there(self, world: Path) -> None:
+        with pytest.raises(ConfigError, match=r"split: found 'tset'.*did you mean 'test'"):
+            load_suite(suite(world, {"name": "first", "manifest": "m.csv", "split": "tset"}))
+        path = suite(world, {"name": "first", "manifest": "m.csv", "split": "val"})
+        with pytest.raises(DataError, match=r"m\.csv: no row of split 'val'; set 'first' is empty"):
+            run_suite(path, [tiny_bundle(world / "models" / "a").folder], world / "out")
+
+
+class TestBundles:
+    def test_all_that_cannot_be_opened_are_told(self, world: Path) -> None:
+        with pytest.raises(BundleError, match=r"(?s)bundles: 2 problems.*nowhere.*elsewhere"):
+            run_suite(world / "suite.yaml", [world / "nowhere", world / "elsewhere"], world / "out")
+
+    def test_two_of_one_name(self, world: Path) -> None:
+        folders = [tiny_bundle(world / place / "a").folder for place in ("x", "y")]
+        with pytest.raises(BundleError, match="two bundles share a name: a, a"):
+            run_suite(world / "suite.yaml", folders, world / "out")
+
+
+@pytest.mark.slow
+class TestBoard:
+    def test_one_row_per_set_and_bundle_with_hashes_and_counts(self, world: Path) -> None:
+        bundles = [tiny_bundle(world / "models" / name, seed=n) for n, name in enumerate("ab")]
+        board = run_suite(world / "suite.yaml", [bundle.folder for bundle in bundles], world / "out")
+        assert {row["bundle"]: row["bundle_hash"] for row in board.rows} == {
+            bundle.info.name: bundle.hash for bundle in bundles
+        }
+        aurocs = [row["auroc"] for row in board.rows]
+        assert aurocs == sorted(aurocs, reverse=True)
+        for row in board.rows:
+            assert row["note"] == ""
+            assert row["n"] == "3 positive and 6 negative patients"  # of the test split alone
+            assert 0 <= row["auroc"] <= 1
+        content = json.loads((world / "out" / "leaderboard.json").read_text())
+        assert content["suite_hash"] == sha256_of(world / "suite.yaml")
+        assert content["rows"] == board.rows
+        table = pd.read_csv(world / "out" / "leaderboard.csv")
+        assert table["bundle"].tolist() == [row["bundle"] for row in board.rows]
+        assert board.path.read_text() == board.text
+        for row in board.rows:
+            assert f"| {row['bundle']} `{row['bundle_hash'][:8]}` | nme |" in board.text
+        assert str(world) not in (world / "out" / "leaderboard.json").read_text()
+
+    def test_a_bundle_that_has_seen_an_image_gets_no_score(self, world: Path) -> None:
+        seen = sha256_of(world / "images" / "good_00.jpg")
+        clean = tiny_bundle(world / "models" / "clean")
+        stained = tiny_bundle(world / "models" / "stained", seen=[seen])
+        board = run_suite(world / "suite.yaml", [stained.folder, clean.folder], world / "out")
+        assert [row["bundle"] for row in board.rows] == ["clean", "stained"]  # unscored last
+        assert board.rows[1]["note"] == "not held out: 1 of 9 images were trained or steered on"
+        assert "auroc" not in board.rows[1]
+        assert "not held out" in board.text
+        assert not list((world / "out" / "first").glob("stained*"))
+
+    def test_an_image_of_another_split_does_not_count(self, world: Path) -> None:
+        (image,) = (world / "images").glob("good_10*")
+        seen = sha256_of(image)
+        bundle = tiny_bundle(world / "models" / "a", seen=[seen])
+        (row,) = run_suite(world / "suite.yaml", [bundle.folder], world / "out").rows
+        assert row["note"] == ""
+
+    def test_labels_a_bundle_cannot_read_are_a_row_not_an_end(self, world: Path) -> None:
+        text = (world / "m.csv").read_text().replace("eczema", "scabies")
+        (world / "m.csv").write_text(text)
+        bundle = tiny_bundle(world / "models" / "a")
+        (row,) = run_suite(world / "suite.yaml", [bundle.folder], world / "out").rows
+        assert "scabies" in row["note"]
+        assert "auroc" not in row
+
+    def test_run_again_it_uses_what_is_there(self, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        folder = tiny_bundle(world / "models" / "a").folder
+        first = run_suite(world / "suite.yaml", [folder], world / "out")
+        monkeypatch.setattr(Predictor, "_decode", lambda *_: pytest.fail("an image was read again"))
+        second = run_suite(world / "suite.yaml", [folder], world / "out")
+        assert second.rows == first.rows
+
+    def test_phantoms_are_called_so(self, world: Path) -> None:
+        table = pd.read_csv(world / "m.csv", dtype=str)
+        table.assign(phantom="true").to_csv(world / "m.csv", index=False)
+        board = run_suite(world / "suite.yaml", [tiny_bundle(world / "models" / "a").folder], world / "out")
+        assert "**PHANTOM" in board.text
+
+    def test_a_note_with_a_pipe_does_not_break_the_table(self, world: Path) -> None:
+        text = (world / "m.csv").read_text().replace("eczema", "a|b")
+        (world / "m.csv").write_text(text)
+        board = run_suite(world / "suite.yaml", [tiny_bundle(world / "models" / "a").folder], world / "out")
+        rows = [line for line in board.text.splitlines() if line.startswith("|")]
+        assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1

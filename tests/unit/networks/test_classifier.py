@@ -1,0 +1,91 @@
+"""The network's own part: heads, freezing, modes."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from tiny_bundle import tiny_network
+from torch import nn
+
+from nmevision.networks.classifier import DIAGNOSIS, Classifier
+
+IMAGES = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+def test_one_vector_of_logits_per_task() -> None:
+    backbone = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 7))
+    network = Classifier(backbone, 7, {DIAGNOSIS: 3, "parakeratosis": 4}).eval()
+    found = network(IMAGES)
+    assert {task: tuple(values.shape) for task, values in found.items()} == {
+        DIAGNOSIS: (4, 3),
+        "parakeratosis": (4, 4),
+    }
+    linear = network.heads[DIAGNOSIS][1]
+    torch.testing.assert_close(found[DIAGNOSIS], backbone(IMAGES) @ linear.weight.T + linear.bias)
+
+
+def test_new_heads_start_near_indifference() -> None:
+    network = Classifier(nn.Flatten(), 3 * 32 * 32, {DIAGNOSIS: 3}).eval()
+    assert network.heads[DIAGNOSIS][1].weight.std().item() == pytest.approx(0.01, rel=0.1)
+    assert not network.heads[DIAGNOSIS][1].bias.any()
+
+
+def test_a_task_without_labels_gets_no_gradient() -> None:
+    network = Classifier(nn.Flatten(), 3 * 32 * 32, {DIAGNOSIS: 3, "other": 2})
+    network(IMAGES)[DIAGNOSIS].sum().backward()
+    assert network.heads[DIAGNOSIS][1].weight.grad is not None
+    assert network.heads["other"][1].weight.grad is None
+
+
+def test_while_frozen_only_the_heads_change() -> None:
+    network = tiny_network()
+    network.frozen = True
+    network.train()
+    before = copy.deepcopy(network.state_dict())
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.1)
+    network(IMAGES)[DIAGNOSIS].pow(2).sum().backward()
+    optimiser.step()
+    changed = {key for key, value in network.state_dict().items() if not torch.equal(value, before[key])}
+    assert changed
+    assert all(key.startswith("heads.") for key in changed)  # not even a batch statistic
+
+
+def test_after_thawing_all_learns() -> None:
+    network = tiny_network()
+    network.frozen = True
+    network.train()
+    network.frozen = False
+    network.train()
+    assert all(module.training for module in network.modules())
+    network(IMAGES)[DIAGNOSIS].pow(2).sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def test_frozen_layers_keep_their_statistics() -> None:
+    network = tiny_network()
+    first = network.backbone.bn1
+    for parameter in first.parameters():
+        parameter.requires_grad_(False)
+    network.train()
+    mean = first.running_mean.clone()
+    network(IMAGES + 3)
+    assert torch.equal(first.running_mean, mean)
+    assert network.backbone.layer1.training
+
+
+def test_dropout_only_while_training() -> None:
+    network = Classifier(nn.Flatten(), 3 * 32 * 32, {DIAGNOSIS: 3}, dropout=0.5)
+    network.train()
+    assert not torch.equal(network(IMAGES)[DIAGNOSIS], network(IMAGES)[DIAGNOSIS])
+    network.eval()
+    assert torch.equal(network(IMAGES)[DIAGNOSIS], network(IMAGES)[DIAGNOSIS])
+
+
+def test_logits_are_plain_float32() -> None:
+    network = tiny_network().bfloat16()
+    found = network.logits(IMAGES.bfloat16())
+    assert found.dtype == torch.float32
+    assert found.device.type == "cpu"
+    assert not found.requires_grad
