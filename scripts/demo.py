@@ -38,11 +38,15 @@ def main() -> None:
     started = time.perf_counter()
     _start_anew()
     rows = [_run("histology"), _run("clinical")]
-    print("\nPHANTOMS: synthetic images. These figures show that the software works; they say nothing about disease.")
+    print(
+        "\nPHANTOMS: synthetic images. These figures show that the software works; they say nothing about disease."
+    )
     print(pd.DataFrame(rows).to_string(index=False))
     print(f"\nDone in {time.perf_counter() - started:.0f} s. Everything lies in {DEMO.resolve()}:")
     for modality in ("histology", "clinical"):
-        print(f"  {modality}: model {DEMO / 'models' / f'demo-{modality}'}, report {DEMO / modality / 'report/report.md'}")
+        print(
+            f"  {modality}: model {DEMO / 'models' / f'demo-{modality}'}, report {DEMO / modality / 'report/report.md'}"
+        )
 
 
 def _start_anew() -> None:
@@ -60,7 +64,11 @@ def _run(modality: Literal["histology", "clinical"]) -> dict[str, str]:
     _say(f"nmevision data phantom --modality {modality} --n {IMAGES} --out {folder / 'phantoms'}")
     manifest = make(folder / "phantoms", modality, IMAGES, seed=0)
     held_out = _held_out(manifest, folder / "held-out")
-    options = [f"data.manifest={manifest}", f"output.models={DEMO / 'models'}", f"output.runs={DEMO / 'runs'}"]
+    options = [
+        f"data.manifest={manifest}",
+        f"output.models={DEMO / 'models'}",
+        f"output.runs={DEMO / 'runs'}",
+    ]
     _say(f"nmevision train configs/demo-{modality}.yaml {' '.join(options)}")
     trained = train(load(CONFIGS / f"demo-{modality}.yaml", options))
     assert trained is not None

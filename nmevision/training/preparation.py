@@ -11,7 +11,7 @@ from nmevision.config import ExperimentConfig
 from nmevision.data.inspection import inspect_files, join_identical
 from nmevision.data.splits import assign_splits
 from nmevision.errors import ConfigError, DataError
-from nmevision.files import atomic_path
+from nmevision.files import write_csv
 from nmevision.manifest import Manifest, read_manifest
 from nmevision.progress import progress_bar
 from nmevision.taxonomy import Taxonomy, load_taxonomy
@@ -103,9 +103,7 @@ def prepare(config: ExperimentConfig, manifest: Manifest, taxonomy: Taxonomy, ru
     frame = kept.frame.assign(split=splits, sha256=files.loc[readable, "sha256"].to_numpy())
     prepared = Prepared(replace(kept, frame=frame), taxonomy, fingerprint)
     _refuse_empty_classes(prepared)
-    _write_table(
-        frame[["id", "split", "diagnosis", "patient_id", "duplicate_group"]], run.path / "splits.csv"
-    )
+    write_csv(run.path / "splits.csv", frame[["id", "split", "diagnosis", "patient_id", "duplicate_group"]])
     return prepared
 
 
@@ -128,7 +126,7 @@ def _inspected(manifest: Manifest, max_pixels: int, path: Path) -> pd.DataFrame:
             return files
     with progress_bar("reading", len(manifest)) as step:
         files = inspect_files(manifest, max_pixels, step)
-    _write_table(files, path)
+    write_csv(path, files)
     return files
 
 
@@ -141,8 +139,3 @@ def _refuse_empty_classes(prepared: Prepared) -> None:
             f"no training image of: {', '.join(empty)} (taxonomy '{prepared.taxonomy.name}'); add images, or "
             "choose a taxonomy with only the diagnoses at hand (configs/taxonomies/)"
         )
-
-
-def _write_table(frame: pd.DataFrame, path: Path) -> None:
-    with atomic_path(path) as temporary:
-        frame.to_csv(temporary, index=False, lineterminator="\n")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from nmevision.errors import EvaluationError
 from nmevision.evaluation.truth import UNKNOWN_SOURCE, Truth, join
 from nmevision.manifest import manifest_of
-from nmevision.predictions import PredictionTable
+from nmevision.predictions import DECIMALS, PredictionTable
 from nmevision.taxonomy import Taxonomy, taxonomy_from
 
 TAXONOMY = taxonomy_from(
@@ -193,8 +194,9 @@ def test_columns_in_another_order_mean_the_same() -> None:
 
 
 def test_renormalising_keeps_ties_between_patients() -> None:
-    """Six decimals seldom sum to exactly 1; equal probabilities in the table must stay equal."""
-    table = predicted([("a", 0.333333), ("b", 0.333333)])
-    table.frame.loc[0, "p_psoriasis"] = 0.666666
+    """Rounded decimals seldom sum to exactly 1; equal probabilities in the table must stay equal."""
+    third, two_thirds = round(1 / 3, DECIMALS), math.floor(2 / 3 * 10**DECIMALS) / 10**DECIMALS
+    table = predicted([("a", third), ("b", third)])
+    table.frame.loc[0, "p_psoriasis"] = two_thirds
     p = joined(table, row("a", "nme", "P"), row("b", "psoriasis", "Q")).cases.probabilities
     assert p[0, 0] == p[1, 0]
