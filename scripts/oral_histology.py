@@ -1,4 +1,4 @@
-"""Fine-tuning on real H&E, 5 grouped folds: the check of the software that docs/oral-histology.md reports.
+"""Fine-tuning on real H&E, 5 grouped folds: the check of the software whose result stands in CHANGELOG.md.
 
     python scripts/oral_histology.py FOLDER WEIGHTS [--out DIR] [--resume] [key=value ...]
 

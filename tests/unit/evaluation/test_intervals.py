@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import time
 
 import numpy as np
 import pytest
@@ -197,11 +196,9 @@ def test_percentile_counts_undefined_and_refuses_to_claim_no_uncertainty() -> No
         assert interval.reason
 
 
-def test_two_thousand_resamples_of_two_thousand_patients_are_quick() -> None:
+def test_resamples_spread_as_delong_says() -> None:
     labels, scores = binormal(1000, 1000, 1, 0)
-    start = time.perf_counter()
     replicates = intervals.resample(labels, {"auroc": weighted.auroc_of(labels, scores)}, 2000, 0)["auroc"]
-    assert time.perf_counter() - start < 1.5  # 0.15 s alone on one core
     assert replicates.std() == pytest.approx(math.sqrt(intervals.delong_variance(labels, scores)), rel=0.06)
 
 

@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -199,10 +198,3 @@ def test_no_torch_is_needed(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def test_two_thousand_rows_take_seconds(tmp_path: Path) -> None:
-    paths = write(tmp_path, n=2000)
-    start = time.perf_counter()
-    evaluate_files(*paths, tmp_path / "out")
-    assert time.perf_counter() - start < 6  # 1.5 s alone; the bound leaves room for a busy machine
