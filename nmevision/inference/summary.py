@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nmevision.inference.outputs import CASES, FACTS, PREDICTIONS
 from nmevision.networks.bundle import BundleInfo
-from nmevision.networks.card import RESEARCH_USE
+from nmevision.networks.card import RESEARCH_USE, what_slides_cannot_tell
 from nmevision.predictions import PredictionTable
 
 SHOWN = 10
@@ -23,11 +23,9 @@ def summarise(table: PredictionTable, info: BundleInfo, out: Path) -> str:
         lines.append(
             "This model was trained on phantoms (synthetic images): its answers say nothing about disease."
         )
-    if info.modality == "histology" and "nme" in info.taxonomy.keys:
-        lines.append(
-            "H&E cannot tell NME from zinc, niacin or biotin/fatty-acid deficiency: read a positive answer as a "
-            "necrolytic pattern, a negative one as 'pattern not seen in this sample'."
-        )
+    limit = what_slides_cannot_tell(info)
+    if limit:
+        lines.append(limit)
     lines.append(RESEARCH_USE)
     lines += [str((out / name).resolve()) for name in (PREDICTIONS, CASES, FACTS)]
     counts = table.counts()

@@ -25,6 +25,17 @@ def card_of(info: BundleInfo) -> str:
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
+def what_slides_cannot_tell(info: BundleInfo) -> str:
+    """Return the limit of H&E for a histology model that can answer "necrolytic", else ""."""
+    if info.modality != "histology" or "necrolytic" not in info.taxonomy.group_of.values():
+        return ""
+    return (
+        "H&E cannot tell NME from zinc deficiency, pellagra, necrolytic acral erythema or biotin/fatty-acid "
+        "deficiency: read a positive answer as a necrolytic pattern, whose members body site, zinc, niacin, hepatitis C, "
+        "diet, glucagon and imaging tell apart, and a negative one as 'pattern not seen in this sample'."
+    )
+
+
 def _warnings(info: BundleInfo) -> list[str]:
     """Return what this model must not be taken for."""
     lines = []
@@ -33,14 +44,9 @@ def _warnings(info: BundleInfo) -> list[str]:
             "**Trained on phantoms.** These are synthetic images; what this model says of a real image is no "
             "evidence about disease."
         )
-    keys = info.taxonomy.keys
-    if info.modality == "histology" and "nme" in keys:
-        lines.append(
-            "**H&E cannot tell NME from zinc deficiency, pellagra, necrolytic acral erythema or "
-            "biotin/fatty-acid deficiency.** A positive answer means a necrolytic pattern; body site, zinc, "
-            "niacin, hepatitis C, diet, glucagon and imaging tell the members apart. A negative answer means "
-            "that the pattern was not seen in this sample."
-        )
+    limit = what_slides_cannot_tell(info)
+    if limit:
+        lines.append(f"**{limit}**")
     return lines
 
 
