@@ -20,7 +20,7 @@ from nmevision.errors import RunError
 from nmevision.evaluation.report import EvaluationReport
 from nmevision.files import write_text
 from nmevision.inference.predictor import Predictor
-from nmevision.manifest import read_manifest
+from nmevision.manifest import Manifest, read_manifest
 from nmevision.phantom.dataset import make
 from nmevision.reporting.evaluate import evaluate_files
 from nmevision.reporting.markdown import shown
@@ -88,7 +88,7 @@ def _held_out(manifest: Path, folder: Path) -> Path:
     for sample in test.samples():
         shutil.copy(sample.path, folder / sample.path.name)
     names = [Path(path).name for path in test.frame["path"]]
-    type(test)(test.frame.assign(id=names, path=names), folder).write(folder / "truth.csv")
+    Manifest(test.frame.assign(id=names, path=names), folder).write(folder / "truth.csv")
     return folder
 
 

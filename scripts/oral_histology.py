@@ -23,7 +23,7 @@ from nmevision.evaluation.metrics import auroc
 from nmevision.files import write_json
 from nmevision.inference.predictor import Predictor
 from nmevision.journeys.index import write_index
-from nmevision.predictions import PredictionTable, by_case
+from nmevision.predictions import by_case, read_predictions
 from nmevision.reporting.evaluate import evaluate_files
 from nmevision.training.run import train
 
@@ -96,10 +96,7 @@ def _summary(rows: list[dict[str, float]], out: Path) -> dict[str, object]:
     scores: list[float] = []
     for row in rows:
         folder = out / f"fold-{int(row['fold'])}"
-        table = pd.read_csv(
-            folder / "predictions.csv", dtype={"id": str, "patient_id": str}, keep_default_na=False
-        )
-        cases = by_case(PredictionTable(table))
+        cases = by_case(read_predictions(folder / "predictions.csv"))
         scores += cases["p_oscc"].tolist()
         labels += cases["patient_id"].str.startswith("OSCC").astype(int).tolist()
     interval = auroc_interval(np.array(labels), np.array(scores))

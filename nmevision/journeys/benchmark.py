@@ -13,10 +13,9 @@ from pydantic import Field, model_validator
 from nmevision.errors import BundleError, ConfigError, DataError, EvaluationError, NmevisionError, Problems
 from nmevision.evaluation.report import EvaluationReport
 from nmevision.files import sha256_of, write_csv, write_json, write_text
-from nmevision.inference.predictor import Predictor
+from nmevision.journeys.predict_and_evaluate import predict_and_evaluate
 from nmevision.manifest import Manifest, Split, read_manifest
 from nmevision.networks.bundle import SEEN_DIGITS, Bundle, open_bundle
-from nmevision.reporting.evaluate import evaluate_files
 from nmevision.reporting.markdown import cell, shown
 from nmevision.reporting.sentence import counted
 from nmevision.schema import Record, read_yaml, validate
@@ -93,7 +92,7 @@ def run_suite(path: Path, folders: list[Path], out: Path) -> Leaderboard:
     for held_out in suite.sets:
         manifest = _read_set(held_out, path.parent)
         digests = _digests(manifest)
-        found = [_row(held_out, manifest, digests, bundle, out, path.parent) for bundle in bundles]
+        found = [_row(held_out, manifest, digests, bundle, out) for bundle in bundles]
         rows += sorted(found, key=_rank)
     return _write(rows, suite, sha256_of(path), out)
 
@@ -137,7 +136,7 @@ def _digests(manifest: Manifest) -> set[str]:
 
 
 def _row(
-    held_out: HeldOutSet, manifest: Manifest, digests: set[str], bundle: Bundle, out: Path, base: Path
+    held_out: HeldOutSet, manifest: Manifest, digests: set[str], bundle: Bundle, out: Path
 ) -> dict[str, Any]:
     """Return one leaderboard row: scores with intervals and n, or the reason why there are none."""
     row: dict[str, Any] = {
@@ -151,11 +150,7 @@ def _row(
         return row | {"note": f"not held out: {seen} of {len(digests)} images were trained or steered on"}
     folder = out / held_out.name / f"{bundle.info.name}-{bundle.hash[:8]}"
     try:
-        Predictor(bundle).predict(manifest, folder, resume=True)
-        manifest.write(folder / "manifest.csv")
-        report = evaluate_files(
-            folder / "predictions.csv", folder / "manifest.csv", folder, positive=held_out.positive
-        )
+        report = predict_and_evaluate(bundle, manifest, folder, held_out.positive)
     except (DataError, EvaluationError, ConfigError) as problem:
         return row | {"note": _first_lines(problem)}
     return row | _scores(report)

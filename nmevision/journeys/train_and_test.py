@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from nmevision.config import ExperimentConfig
-from nmevision.inference.predictor import Predictor
-from nmevision.reporting.evaluate import evaluate_files
+from nmevision.journeys.predict_and_evaluate import predict_and_evaluate
 from nmevision.training.run import Trained, train
 
 
@@ -21,16 +18,9 @@ def train_and_test(config: ExperimentConfig, resume: bool = False) -> Trained | 
         return None
     print(f"bundle: {trained.bundle.folder.resolve()}")
     if len(trained.test):
-        print(f"test report: {_test(trained).resolve()}")
+        out = trained.run / "test"
+        predict_and_evaluate(trained.bundle, trained.test, out)
+        print(f"test report: {(out / 'report.md').resolve()}")
     else:
         print("no test rows: evaluate on held-out images with `nmevision predict` and `nmevision evaluate`")
     return trained
-
-
-def _test(trained: Trained) -> Path:
-    """Predict and evaluate the test rows; return the report's path."""
-    out = trained.run / "test"
-    trained.test.write(out / "manifest.csv")
-    Predictor(trained.bundle).predict(trained.test, out, resume=True)
-    evaluate_files(out / "predictions.csv", out / "manifest.csv", out)
-    return out / "report.md"

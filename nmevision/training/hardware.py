@@ -20,6 +20,11 @@ class Hardware:
     precision: str
 
     @property
+    def rank(self) -> int:
+        """Return this process's number among all, 0 for the first (set by torchrun)."""
+        return int(os.environ.get("RANK", "0"))
+
+    @property
     def processes(self) -> int:
         """Return how many processes train together over all machines (set by torchrun)."""
         return int(os.environ.get("WORLD_SIZE", "1"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import warnings
 from collections.abc import Iterator
@@ -61,7 +60,7 @@ def train(config: ExperimentConfig, resume: bool = False) -> Trained | None:
             f"train.batch_size={config.train.batch_size} cannot be shared by {hardware.processes} processes"
         )
     with _shared_start(hardware):
-        first = int(os.environ.get("RANK", "0")) == 0
+        first = hardware.rank == 0
         if first and not resume:
             refuse_existing(target)
         manifest, taxonomy = read_input(config)
@@ -122,22 +121,13 @@ def _dataset(
     config: ExperimentConfig, network: StartingNetwork, prepared: Prepared, split: str
 ) -> ImageDataset:
     """Return one split's images; those of train are varied."""
-    frame = network.preprocessing
-    vary = config.augment
-    augment = build_augmentation(
-        config.modality,
-        frame.height,
-        frame.width,
-        frame.fill,
-        min_scale=vary.min_scale,
-        colour=vary.colour,
-        blur=vary.blur,
-        compression=vary.compression,
-    )
+    frame, augment = network.preprocessing, None
+    if split == "train":
+        augment = build_augmentation(
+            config.modality, frame.height, frame.width, frame.fill, **config.augment.model_dump()
+        )
     paths = [sample.path for sample in prepared.part(split).samples()]
-    return ImageDataset(
-        paths, prepared.labels(split), frame, augment if split == "train" else None, config.data.max_pixels
-    )
+    return ImageDataset(paths, prepared.labels(split), frame, augment, config.data.max_pixels)
 
 
 def _fit(
@@ -149,7 +139,7 @@ def _fit(
     resume: bool,
 ) -> L.Trainer:
     """Train to the end; the best and the last checkpoint are in the run folder."""
-    settings, rank = config.train, int(os.environ.get("RANK", "0"))
+    settings = config.train
     labels, classes = prepared.labels("train"), len(prepared.taxonomy.keys)
     workers = resolve_workers(config.data.workers, hardware.devices)
     sampler = EpochSampler(
@@ -157,13 +147,13 @@ def _fit(
         settings.batch_size,
         config.seed,
         sampling_weights(labels, classes, settings),
-        rank,
+        hardware.rank,
         hardware.processes,
     )
     train_loader = training_loader(_dataset(config, network, prepared, "train"), sampler, workers)
     val_set = _dataset(config, network, prepared, "val")
     share = max(1, settings.batch_size // hardware.processes)
-    val_loader = plain_loader(val_set, share, workers, rank, hardware.processes)
+    val_loader = plain_loader(val_set, share, workers, hardware.rank, hardware.processes)
     loss = BalancedCrossEntropy(class_counts(labels, classes), settings.balance, settings.label_smoothing)
     updates = settings.epochs * -(-len(sampler) // settings.accumulate)
     task = ClassificationTask(network.module, loss, settings, updates, config.seed)

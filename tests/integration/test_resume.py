@@ -130,8 +130,8 @@ def straight(world: World, tmp_path_factory: pytest.TempPathFactory) -> Training
         "nmevision.training.task.ClassificationTask.validation_step",
         "nmevision.training.run.fit_temperature",
         "nmevision.training.run.save_bundle",
-        "nmevision.journeys.train_and_test.Predictor",
-        "nmevision.journeys.train_and_test.evaluate_files",
+        "nmevision.journeys.predict_and_evaluate.Predictor",
+        "nmevision.journeys.predict_and_evaluate.evaluate_files",
     ],
 )
 def test_stopped_anywhere_it_continues_to_the_same_end(
