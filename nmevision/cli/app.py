@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from nmevision import __version__
+from nmevision.cli.data import data
+from nmevision.cli.knowledge import knowledge
 from nmevision.errors import NmevisionError
 
 EPILOG = "For research. Not a medical device."
@@ -20,8 +22,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-data = typer.Typer(help="Make and check tables of images.", no_args_is_help=True)
 app.add_typer(data, name="data")
+app.add_typer(knowledge, name="knowledge")
 
 Out = Annotated[Path, typer.Option(help="folder for the results")]
 Resume = Annotated[bool, typer.Option("--resume", help="continue what was interrupted")]
@@ -97,6 +99,23 @@ def predict(
 
 
 @app.command(epilog=EPILOG)
+def correct(
+    bundle: Annotated[Path, typer.Argument(help="the model that made the predictions")],
+    predictions: Annotated[Path, typer.Argument(help="predictions.csv of `nmevision predict`")],
+    out: Out,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="finding=grade, in every image")] = None,
+    grades: Annotated[Path | None, typer.Option(help="a table: id and findings, true grades 0-3")] = None,
+) -> None:
+    """Give the true grades of findings; the answers follow without running the network."""
+    from nmevision.journeys.correct import changes, correct
+    from nmevision.predictions import read_predictions
+
+    after = correct(bundle, predictions, out, set_ or [], grades)
+    print(changes(read_predictions(predictions), after))
+    print((out / "predictions.csv").resolve())
+
+
+@app.command(epilog=EPILOG)
 def evaluate(
     predictions: Annotated[Path, typer.Argument(help="predictions.csv of `nmevision predict`")],
     manifest: Annotated[Path, typer.Argument(help="the table with the true diagnoses")],
@@ -129,6 +148,23 @@ def benchmark(
 
 
 @app.command(epilog=EPILOG)
+def reason(
+    grades: Annotated[Path, typer.Argument(help="a table: id, findings graded 0-3 (empty: not assessable)")],
+    out: Out,
+    modality: Annotated[str, typer.Option(help="histology or clinical")] = "histology",
+    profiles: Annotated[Path | None, typer.Option(help="your own profiles, laid over ours")] = None,
+    prior: Annotated[Path | None, typer.Option(help="your own prior (YAML)")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="finding=grade, in every case")] = None,
+) -> None:
+    """Reason from graded findings to groups and diagnoses: no image, no model."""
+    from nmevision.journeys.reason import modality_of, reason_about
+
+    outcome = reason_about(grades, out, modality_of(modality), profiles, prior, set_ or [])
+    print(outcome.text)
+    raise typer.Exit(1 if outcome.counts["error"] else 0)
+
+
+@app.command(epilog=EPILOG)
 def doctor(
     hub: Annotated[
         bool, typer.Option("--hub", help="also ask whether pretrained weights can be had")
@@ -138,63 +174,3 @@ def doctor(
     from nmevision.doctor import print_checks, run_checks
 
     raise typer.Exit(print_checks(run_checks(hub)))
-
-
-@data.command("index")
-def data_index(
-    folder: Annotated[Path, typer.Argument(help="class folders (FOLDER/psoriasis/1.jpg), or a public set")],
-    out: Annotated[
-        Path | None, typer.Option(help="manifest to write; FOLDER/manifest.csv by default")
-    ] = None,
-    source: Annotated[str | None, typer.Option(help="a public set's name; `data sources` lists them")] = None,
-    modality: Annotated[Literal["clinical", "histology"] | None, typer.Option()] = None,
-    patient: Annotated[str, typer.Option(help="regular expression with (?P<patient>...) for the path")] = "",
-    licence: Annotated[str, typer.Option(help="such as own or CC-BY-4.0")] = "",
-    taxonomy: Annotated[Path | None, typer.Option(help="leave out labels it has no word for")] = None,
-) -> None:
-    """Build a manifest from class folders or from a public set as it was downloaded."""
-    from nmevision.journeys.index import write_index
-
-    print(write_index(folder, out, source, modality or "", patient, licence, taxonomy))
-
-
-@data.command("sources")
-def data_sources() -> None:
-    """List the public sets whose layout is known."""
-    from nmevision.data.sources import SOURCES
-
-    for name in SOURCES.names():
-        public = SOURCES.get(name)
-        print(f"{name}: {public.title} [{public.modality}, {public.n_images:,} images, {public.licence}]")
-
-
-@data.command("check")
-def data_check(
-    manifest: Annotated[Path, typer.Argument(help="CSV or Parquet")],
-    taxonomy: Annotated[Path | None, typer.Option(help="also judge the labels")] = None,
-) -> None:
-    """Judge a manifest and read every image of it once."""
-    from nmevision.journeys.index import check_manifest
-
-    raise typer.Exit(check_manifest(manifest, taxonomy))
-
-
-@data.command("phantom")
-def data_phantom(
-    out: Annotated[Path, typer.Option(help="folder for the images and manifest.csv")],
-    modality: Annotated[Literal["clinical", "histology"], typer.Option()] = "histology",
-    n: Annotated[int, typer.Option(help="number of images")] = 400,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    size: Annotated[int, typer.Option(help="pixels")] = 224,
-    laboratories: Annotated[int, typer.Option(help="differing stains or cameras")] = 4,
-) -> None:
-    """Draw synthetic images with known truth. They are never evidence about disease."""
-    from nmevision.phantom.dataset import make
-    from nmevision.progress import progress_bar
-
-    with progress_bar("drawing", n) as step:
-        print(make(out, modality, n, seed, size, laboratories, progress=step).resolve())
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,5 @@
+"""The command line; `main` is its entry. Nothing else of the house imports it."""
+
+from nmevision.cli.app import main
+
+__all__ = ["main"]
