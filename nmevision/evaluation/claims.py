@@ -6,12 +6,14 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from nmevision.evaluation.drafts import Target
 from nmevision.evaluation.intervals import BOOTSTRAP_HOLDS_FROM
-from nmevision.evaluation.scores import ALL, Score, Target
+from nmevision.evaluation.scores import ALL, Score
 from nmevision.evaluation.truth import UNKNOWN_SOURCE, Cases, counted
 from nmevision.taxonomy import Taxonomy
 
 PHANTOM_NOTICE = "PHANTOM: synthetic images, says that the software works, nothing about disease"
+PHANTOM_CLAIM = "No claim about disease: phantoms only show that the software works."
 RESEARCH_ONLY = "For research use only: not a medical device, not for the diagnosis of any patient."
 FEASIBILITY_UP_TO = 10
 PRELIMINARY_UP_TO = 30

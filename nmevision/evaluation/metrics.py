@@ -120,22 +120,34 @@ def negatives_needed(specificity: float) -> int:
     return math.ceil(1 / (1 - specificity) - 1e-6)
 
 
-def sensitivity_at_specificity(labels: ArrayLike, scores: ArrayLike, specificity: float) -> OperatingPoint:
-    """Return the sensitivity at the smallest threshold with at least `specificity` (0 to 1, open)."""
+def frozen_threshold(negative_scores: ArrayLike, specificity: float) -> Value:
+    """Return the smallest threshold that keeps `specificity` (0 to 1, open) on these negatives.
+
+    negative_scores: of training or calibration negatives, one per patient (n,), never of the test set
+    if the threshold is to be an operating point. Positive means score > threshold.
+
+    >>> frozen_threshold([0.1, 0.2, 0.3], 0.95).reason
+    '3 negatives; specificity 0.95 needs at least 20'
+    """
     if not 0 < specificity < 1:
         raise EvaluationError(f"specificity {specificity}; expected a number between 0 and 1")
+    negatives = np.sort(np.asarray(negative_scores, dtype=np.float64))[::-1]
+    needed = negatives_needed(specificity)
+    if len(negatives) < needed:
+        return undefined(f"{len(negatives)} negatives; specificity {specificity:g} needs at least {needed}")
+    return Value(float(negatives[len(negatives) - math.ceil(specificity * len(negatives) - 1e-9)]))
+
+
+def sensitivity_at_specificity(labels: ArrayLike, scores: ArrayLike, specificity: float) -> OperatingPoint:
+    """Return the sensitivity at the smallest threshold with at least `specificity` (0 to 1, open)."""
     truth, values = binary(labels, scores)
     reason = why_one_class(truth)
-    negatives, needed = np.sort(values[~truth])[::-1], negatives_needed(specificity)
-    if not reason and len(negatives) < needed:
-        reason = f"{len(negatives)} negatives; specificity {specificity:g} needs at least {needed}"
-    if reason:
-        return OperatingPoint(specificity, undefined(reason))
-    allowed = len(negatives) - math.ceil(specificity * len(negatives) - 1e-9)
-    threshold = float(negatives[allowed])
-    found = int((values[truth] > threshold).sum())
-    kept = float((negatives <= threshold).mean())
-    return OperatingPoint(specificity, Value(found / int(truth.sum())), threshold, kept, found)
+    threshold = undefined(reason) if reason else frozen_threshold(values[~truth], specificity)
+    if not threshold.known:
+        return OperatingPoint(specificity, threshold)
+    found = int((values[truth] > threshold.value).sum())
+    kept = float((values[~truth] <= threshold.value).mean())
+    return OperatingPoint(specificity, Value(found / int(truth.sum())), threshold.value, kept, found)
 
 
 def mann_whitney_p(labels: ArrayLike, scores: ArrayLike) -> tuple[Value, str]:

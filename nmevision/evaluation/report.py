@@ -16,8 +16,12 @@ from nmevision import __version__
 from nmevision.errors import EvaluationError
 from nmevision.evaluation import claims
 from nmevision.evaluation.calibration import reliability_bins
+from nmevision.evaluation.description import Description, describe
+from nmevision.evaluation.drafts import Target
+from nmevision.evaluation.failures import Failures, failures, patients
 from nmevision.evaluation.metrics import confusion_matrix, why_one_class
-from nmevision.evaluation.scores import ALL, Score, Target, score_all, score_source
+from nmevision.evaluation.scores import ALL, Score, score_all, score_source
+from nmevision.evaluation.sections import Sections, sections
 from nmevision.evaluation.truth import UNKNOWN_SOURCE, Cases, LeftOut, join
 from nmevision.evaluation.weighted import Floats
 from nmevision.manifest import Manifest
@@ -53,6 +57,8 @@ class EvaluationReport:
     confusion_patients, confusion_images: rows = truth, columns = most probable class, in `classes` order.
     composition: patients and images per class and source, scored and unanswered.
     positives: each positive patient with its rank, where there are at most LISTED_UP_TO.
+    sections: calibration, abstention, prevalence, decisions and subgroups of the positive, if any.
+    failures: what the most probable class gets wrong about the positive, if any. data: what was evaluated.
     """
 
     positive: str | None
@@ -65,6 +71,9 @@ class EvaluationReport:
     confusion_images: list[list[int]]
     curves: tuple[Curves, ...]
     positives: list[dict[str, Any]]
+    sections: Sections | None
+    failures: Failures | None
+    data: Description
     claims: tuple[str, ...]
     caveats: tuple[str, ...]
     left_out: tuple[LeftOut, ...]
@@ -147,7 +156,10 @@ def evaluate(
         confusion_images=confusion_matrix(truth.image_labels, truth.image_predicted, k).tolist(),
         curves=tuple(_curves(cases, one) for one in ([target] if target else targets)),
         positives=_positives(cases, target) if target else [],
-        claims=tuple(claims.claims(cases, target, scores)),
+        sections=sections(cases, target, manifest, seed) if target else None,
+        failures=failures(cases, target) if target else None,
+        data=describe(cases, manifest, taxonomy),
+        claims=(claims.PHANTOM_CLAIM,) if truth.phantom else tuple(claims.claims(cases, target, scores)),
         caveats=(*truth.notes, *limits),
         left_out=truth.left_out,
         seed=seed,
@@ -235,15 +247,8 @@ def _positives(cases: Cases, target: Target) -> list[dict[str, Any]]:
     own = np.flatnonzero(truth)
     if len(own) > LISTED_UP_TO:
         return []
+    order = sorted(own.tolist(), key=lambda i: (-p[i], str(cases.names[i])))
     return [
-        {
-            "patient": str(cases.names[i]),
-            "source": str(cases.sources[i]),
-            "diagnosis": cases.classes[cases.labels[i]],
-            "predicted": cases.classes[cases.predicted[i]],
-            "probability": float(p[i]),
-            "n_images": int(cases.n_images[i]),
-            "negatives_as_high": int((p[~truth] >= p[i]).sum()),
-        }
-        for i in sorted(own, key=lambda i: (-p[i], str(cases.names[i])))
+        row | {"negatives_as_high": int((p[~truth] >= row["probability"]).sum())}
+        for row in patients(cases, target, order)
     ]

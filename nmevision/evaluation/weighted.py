@@ -46,8 +46,13 @@ def auroc_of(positive: NDArray[np.bool_], scores: Floats) -> Statistic:
     return statistic
 
 
-def average_precision_of(positive: NDArray[np.bool_], scores: Floats) -> Statistic:
-    """Return the average precision, sum of (R_i - R_(i-1)) P_i over distinct scores, no interpolation."""
+def average_precision_of(
+    positive: NDArray[np.bool_], scores: Floats, prevalence: float | None = None
+) -> Statistic:
+    """Return the average precision, sum of (R_i - R_(i-1)) P_i over distinct scores, no interpolation.
+
+    prevalence: weigh the negatives so that the positives are this share of all; None leaves them be.
+    """
     for_positive, for_negative = np.flatnonzero(positive), np.flatnonzero(~positive)
     for_positive = for_positive[np.argsort(scores[for_positive], kind="stable")]
     for_negative = for_negative[np.argsort(scores[for_negative], kind="stable")]
@@ -58,10 +63,34 @@ def average_precision_of(positive: NDArray[np.bool_], scores: Floats) -> Statist
         own = weights[:, for_positive]
         hits, alarms = _running(own), _running(weights[:, for_negative])
         true = hits[:, -1:] - hits[:, own_below]
-        called = true + alarms[:, -1:] - alarms[:, others_below]
-        precision = np.nan_to_num(ratio(true, called))  # a patient not drawn has weight 0 as well
+        false = alarms[:, -1:] - alarms[:, others_below]
+        if prevalence is not None:
+            false *= ratio(hits[:, -1:], alarms[:, -1:]) * (1 - prevalence) / prevalence
+        precision = np.nan_to_num(ratio(true, true + false))  # a patient not drawn has weight 0 as well
         result = ratio(np.einsum("ij,ij->i", own, precision), hits[:, -1])
         return np.where(alarms[:, -1] > 0, result, np.nan)
+
+    return statistic
+
+
+def partial_auroc_of(positive: NDArray[np.bool_], scores: Floats, max_fpr: float) -> Statistic:
+    """Return McClish's standardised area under the ROC curve up to a false positive rate (0 to 1).
+
+    (1 + (area - f^2 / 2) / (f - f^2 / 2)) / 2 with f = max_fpr, so that chance gives 0.5 and perfect
+    separation 1 (doi:10.1177/0272989X8900900307).
+    """
+    order = np.argsort(-scores, kind="stable")
+    ends = np.flatnonzero(np.r_[np.diff(scores[order]) != 0, True]) + 1
+    least = max_fpr**2 / 2
+
+    def statistic(weights: Floats) -> Floats:
+        drawn = weights[:, order]
+        true, false = (_running(drawn * of[order])[:, np.r_[0, ends]] for of in (positive, ~positive))
+        x, y = ratio(false, false[:, -1:]), ratio(true, true[:, -1:])
+        width = np.clip(max_fpr - x[:, :-1], 0, np.diff(x, axis=1))
+        slope = np.nan_to_num(ratio(np.diff(y, axis=1), np.diff(x, axis=1)))
+        area = (width * (y[:, :-1] + slope * width / 2)).sum(axis=1)
+        return (1 + (area - least) / (max_fpr - least)) / 2
 
     return statistic
 
@@ -106,6 +135,33 @@ def macro_f1_of(labels: NDArray[np.intp], predicted: NDArray[np.intp], n_classes
     return statistic
 
 
+def mcc_of(labels: NDArray[np.intp], predicted: NDArray[np.intp], n_classes: int) -> Statistic:
+    """Return Matthews' correlation over all classes, R_K (doi:10.1016/j.compbiolchem.2004.09.006)."""
+    truth, calls = _one_hot(labels, n_classes), _one_hot(predicted, n_classes)
+    right = (labels == predicted).astype(np.float64)
+
+    def statistic(weights: Floats) -> Floats:
+        total, true, called = weights.sum(axis=1), weights @ truth, weights @ calls
+        spread = (total**2 - (true**2).sum(axis=1)) * (total**2 - (called**2).sum(axis=1))
+        covariance = (weights @ right) * total - (true * called).sum(axis=1)
+        return ratio(covariance, np.sqrt(np.maximum(spread, 0)))
+
+    return statistic
+
+
+def brier_skill_of(labels: NDArray[np.intp], probabilities: Floats) -> Statistic:
+    """Return 1 - Brier / Brier of the base rates, for probabilities (n, k): 0 is no better than those."""
+    truth = _one_hot(labels, probabilities.shape[1])
+    losses = ((probabilities - truth) ** 2).sum(axis=1)
+
+    def statistic(weights: Floats) -> Floats:
+        total = weights.sum(axis=1)
+        shares = ratio(weights @ truth, total[:, None])
+        return 1 - ratio(weights @ losses, total * (1 - (shares**2).sum(axis=1)))
+
+    return statistic
+
+
 def calibration_error_of(outcome: Floats, probability: Floats, bins: NDArray[np.intp]) -> Statistic:
     """Return the expected calibration error: sum over bins of share * |mean outcome - mean probability|.
 
@@ -116,6 +172,15 @@ def calibration_error_of(outcome: Floats, probability: Floats, bins: NDArray[np.
 
     def statistic(weights: Floats) -> Floats:
         return ratio(np.abs(weights @ gap).sum(axis=1), weights.sum(axis=1))
+
+    return statistic
+
+
+def difference_of(first: Statistic, second: Statistic) -> Statistic:
+    """Return first - second on the same draws, for paired comparisons."""
+
+    def statistic(weights: Floats) -> Floats:
+        return first(weights) - second(weights)
 
     return statistic
 

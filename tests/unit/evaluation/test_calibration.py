@@ -4,6 +4,9 @@ import math
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
+from scipy.special import expit, logit, softmax
+from scipy.stats import poisson
 
 from nmevision.errors import EvaluationError
 from nmevision.evaluation import calibration, metrics
@@ -13,7 +16,7 @@ def drawn(n: int, scale: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return logits `scale` times too large for the labels drawn from them."""
     generator = np.random.default_rng(seed)
     logits = generator.normal(size=(n, 3)) * 2
-    p = calibration.softmax(logits)
+    p = softmax(logits, axis=1)
     labels = (generator.random(n)[:, None] > p.cumsum(axis=1)).sum(axis=1)
     return logits * scale, labels
 
@@ -23,8 +26,8 @@ def test_temperature_recovers_the_scale(scale: float) -> None:
     logits, labels = drawn(6000, scale)
     temperature = calibration.fit_temperature(logits, labels)
     assert temperature == pytest.approx(scale, rel=0.05)
-    p = calibration.softmax(logits, temperature)
-    before, after = (metrics.brier(labels, q).value for q in (calibration.softmax(logits), p))
+    p = softmax(logits / temperature, axis=1)
+    before, after = (metrics.brier(labels, q).value for q in (softmax(logits, axis=1), p))
     assert after <= before + 1e-9
 
 
@@ -32,7 +35,7 @@ def test_temperature_is_a_minimum_of_the_likelihood() -> None:
     logits, labels = drawn(200, 2.0, seed=1)
 
     def loss(temperature: float) -> float:
-        p = calibration.softmax(logits, temperature)
+        p = softmax(logits / temperature, axis=1)
         return float(-np.log(p[np.arange(200), labels]).mean())
 
     best = calibration.fit_temperature(logits, labels)
@@ -62,13 +65,6 @@ def test_mistakes_are_said() -> None:
             calibration.fit_temperature(logits, wrong)
     with pytest.raises(EvaluationError, match="finite"):
         calibration.fit_temperature(np.full((20, 3), np.nan), labels)
-    with pytest.raises(EvaluationError, match="temperature"):
-        calibration.softmax(logits, 0.0)
-
-
-def test_softmax_survives_large_logits() -> None:
-    p = calibration.softmax([[1e4, 0.0], [-1e4, 0.0]])
-    assert p.tolist() == [[1.0, 0.0], [0.0, 1.0]]
 
 
 def test_reliability_bins_count_everyone() -> None:
@@ -89,3 +85,67 @@ def test_calibrated_truth_shows_an_error_too(n: int) -> None:
     found = calibration.expected_by_chance(p, metrics.width_bins(p), seed=0)
     assert found == pytest.approx(0.6745 * math.sqrt(0.21 / n), rel=0.2)
     assert math.isnan(calibration.expected_by_chance([], np.empty(0, dtype=np.intp), 0))
+
+
+def test_a_block_changes_no_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    p = np.random.default_rng(0).random(40)
+    whole = np.concatenate(list(calibration.outcomes_by_chance(p, 3)))
+    monkeypatch.setattr(calibration, "CELLS", 100)
+    blocks = list(calibration.outcomes_by_chance(p, 3))
+    assert len(blocks) == 250
+    assert (np.concatenate(blocks) == whole).all()
+    assert whole.mean(axis=0) == pytest.approx(p, abs=0.1)
+
+
+@pytest.mark.parametrize("n", [30, 400])
+def test_in_the_large_and_slope_agree_with_statsmodels(n: int) -> None:
+    generator = np.random.default_rng(n)
+    p = generator.beta(1, 2, n)
+    y = (generator.random(n) < expit(0.5 + 0.6 * logit(p))).astype(float)
+    fixed = sm.GLM(y, np.ones((n, 1)), family=sm.families.Binomial(), offset=logit(p)).fit(tol=1e-12)
+    free = sm.GLM(y, sm.add_constant(logit(p)), family=sm.families.Binomial()).fit(tol=1e-12)
+    for (value, interval), fit, place in (
+        (calibration.in_the_large(y, p), fixed, 0),
+        (calibration.slope(y, p), free, 1),
+    ):
+        assert value.value == pytest.approx(fit.params[place], abs=1e-6)
+        assert (interval.low, interval.high) == pytest.approx(fit.conf_int()[place], abs=1e-5)
+
+
+def test_a_temperature_shows_as_the_slope() -> None:
+    """Log-odds twice too large have slope 1/2; odds twice too large have log 1/2 in the large."""
+    generator = np.random.default_rng(1)
+    odds = generator.normal(size=20_000)
+    y = generator.random(20_000) < expit(odds)
+    assert calibration.slope(y, expit(2 * odds))[0].value == pytest.approx(0.5, abs=0.02)
+    shifted = calibration.in_the_large(y, expit(odds + np.log(2)))[0]
+    assert shifted.value == pytest.approx(-np.log(2), abs=0.05)
+    assert shifted.reason == ""
+
+
+def test_what_no_regression_can_tell_is_nan_with_a_reason() -> None:
+    assert calibration.slope([0, 0, 1, 1], [0.1, 0.2, 0.3, 0.4])[0].reason.startswith("a threshold separates")
+    assert calibration.slope([1, 1, 0, 0], [0.1, 0.2, 0.3, 0.4])[0].reason.startswith("a threshold separates")
+    assert calibration.slope([0, 1], [0.2, 0.2])[0].reason == "all probabilities are equal"
+    for value, interval in (calibration.in_the_large([1, 1], [0.2, 0.3]), calibration.slope([1], [0.2])):
+        assert value.reason == "no negatives"
+        assert math.isnan(interval.low)
+    assert (
+        "1 of 4 probabilities clipped" in calibration.in_the_large([0, 1, 0, 1], [0, 0.3, 0.2, 0.9])[0].reason
+    )
+
+
+@pytest.mark.parametrize("observed", [0, 1, 7, 40])
+def test_expected_to_observed_is_exact(observed: int) -> None:
+    """At the limits of the interval the observed count has a tail of 2.5 % under the Poisson law."""
+    y = np.arange(200) < observed
+    p = np.full(200, 0.05)
+    value, interval = calibration.expected_to_observed(y, p)
+    if observed:
+        assert value.value == pytest.approx(10 / observed)
+        assert poisson.sf(observed - 1, 10 / interval.high) == pytest.approx(0.025)
+    else:
+        assert value.reason == "no positives"
+        assert interval.high == math.inf
+    assert poisson.cdf(observed, 10 / interval.low) == pytest.approx(0.025)
+    assert ("no claim" in value.reason) == (0 < observed < 20)

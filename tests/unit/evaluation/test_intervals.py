@@ -214,3 +214,49 @@ def test_hm_score_covers_at_five_positives(area: float) -> None:
         interval = intervals.hm_score(auroc(labels, scores).value, 5, 300)
         covered += interval.low <= area <= interval.high
     assert covered / 1000 >= 0.93
+
+
+def test_newcombe_method_5_solves_its_equation_and_is_narrower() -> None:
+    n, m, area = 6, 41, 0.83
+    found, wider = intervals.newcombe_5(area, n, m), intervals.hm_score(area, n, m)
+    mean = (n + m) / 2 - 1
+    for t in (found.low, found.high):
+        spread = t * (1 - t) + mean * (t / (2 - t) - t**2) + mean * (2 * t**2 / (1 + t) - t**2)
+        assert (area - t) ** 2 == pytest.approx(1.959964**2 * spread / (n * m), rel=1e-5)
+    assert found.high - found.low < wider.high - wider.low
+    same = intervals.newcombe_5(0.8, 20, 20)
+    assert (same.low, same.high) == pytest.approx(
+        (intervals.hm_score(0.8, 20, 20).low, intervals.hm_score(0.8, 20, 20).high)
+    )
+
+
+def test_the_other_intervals_stand_beside_the_first() -> None:
+    few, many = (intervals.secondary_intervals(*binormal(n, 100, 1, 0)) for n in (8, 60))
+    assert [one.method for one in few] == ["logit-DeLong", "Newcombe method 5"]
+    assert [one.method for one in many] == ["HM-score", "Newcombe method 5"]
+    perfect = intervals.secondary_intervals(*binormal(8, 100, 99, 0))
+    assert [one.method for one in perfect] == ["Newcombe method 5"]  # DeLong's variance is 0
+    assert intervals.secondary_intervals([1, 1], [1, 2]) == ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("spread", "least", "most"), [(1.0, 0.96, 1.0), (2.0, 0.915, 0.975)])
+def test_hm_score_covers_also_where_positives_vary_more(spread: float, least: float, most: float) -> None:
+    """EVALUATION 2.1 and 7.2: true AUROC 0.95, n+ = 5, n- = 300; 0.98, or 0.93 to 0.96 at twice the spread.
+
+    Newcombe's method 5 covers less (0.87 to 0.92 at twice the spread), which makes it the secondary one.
+    """
+    from scipy.stats import norm
+
+    shift = math.sqrt(1 + spread**2) * norm.ppf(0.95)
+    covered = {"hm": 0, "newcombe": 0}
+    for seed in range(2000):
+        generator = np.random.default_rng(seed)
+        labels = np.arange(305) < 5
+        scores = generator.normal(size=305) * np.where(labels, spread, 1) + shift * labels
+        area = auroc(labels, scores).value
+        for name, make in (("hm", intervals.hm_score), ("newcombe", intervals.newcombe_5)):
+            interval = make(area, 5, 300)
+            covered[name] += interval.low <= 0.95 <= interval.high
+    assert least <= covered["hm"] / 2000 <= most
+    assert covered["newcombe"] < covered["hm"]

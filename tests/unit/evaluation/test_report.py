@@ -246,6 +246,57 @@ def test_wording_follows_n() -> None:
     assert "calibration" in claim(100, 100, 9)
 
 
+def test_wording_changes_at_the_limits_of_the_specification() -> None:
+    """EVALUATION 2.2: up to 10 feasibility, 11 to 30 preliminary, below 100 no calibration claim."""
+    assert claim(1, 100, 1).startswith("Feasibility only (1 positive patient)")
+    assert [claim(n, 100, 1).split()[0] for n in (10, 11, 30, 31)] == [
+        "Feasibility",
+        "Preliminary",
+        "Preliminary",
+        "Discrimination",
+    ]
+    for n in (0, 5):
+        assert claim(n, 0, None).startswith("No discrimination claim")
+    few, many = (evaluate(*made((n, 10, 10, 10)), TAXONOMY, resamples=20).claims for n in (99, 100))
+    assert any("No calibration claim (99 positive patients" in sentence for sentence in few)
+    assert not any("No calibration claim" in sentence for sentence in many)
+
+
+def test_the_positive_is_set_against_each_class_alone(report: EvaluationReport) -> None:
+    table, manifest = made()
+    truth, p = manifest.frame["diagnosis"].to_numpy(), table.probabilities()[:, 0]
+    for key, n in (("pellagra", 20), ("psoriasis", 40), ("eczema", 40)):
+        own = np.isin(truth, ["nme", key])
+        score = report.score(f"auroc_vs_{key}", "nme")
+        assert score.value == pytest.approx(reference.roc_auc_score(truth[own] == "nme", p[own]))
+        assert (score.n_patients, score.n_positive, score.n_negative) == (8 + n, 8, n)
+        assert score.method == "HM-score"
+
+
+def test_further_scores_and_intervals_stand_in_the_report(report: EvaluationReport) -> None:
+    table, manifest = made()
+    truth, p = manifest.frame["diagnosis"].to_numpy(), table.probabilities()
+    labels = np.array([KEYS.index(key) for key in truth])
+    called = p.argmax(axis=1)
+    expected = {
+        ("mcc", "all"): reference.matthews_corrcoef(labels, called),
+        ("nll", "all"): -np.log(p[np.arange(len(p)), labels]).mean(),
+        ("brier_skill", "all"): reference.d2_brier_score(labels, p / p.sum(axis=1, keepdims=True)),
+        ("partial_auroc_0.10", "nme"): reference.roc_auc_score(truth == "nme", p[:, 0], max_fpr=0.1),
+        ("likelihood_ratio_positive", "nme"): reference.class_likelihood_ratios(labels == 0, called == 0)[0],
+        ("likelihood_ratio_negative", "nme"): reference.class_likelihood_ratios(labels == 0, called == 0)[1],
+    }
+    for (metric, target), value in expected.items():
+        assert report.score(metric, target).value == pytest.approx(value, abs=2e-5), metric
+    rare = report.score("auprc_at_prevalence_0.01", "nme")
+    assert rare.value < report.score("auprc", "nme").value
+    assert rare.reference == 0.01
+    assert [one.method for one in report.headline.secondary] == ["logit-DeLong", "Newcombe method 5"]
+    assert [one.method for one in report.score("sensitivity", "nme").secondary] == ["Wilson"]
+    entry = next(s for s in json.loads(json.dumps(report.to_dict()))["scores"] if s["metric"] == "auroc")
+    assert set(entry["secondary"][0]) == {"low", "high", "method", "reason"}
+
+
 def test_large_classes_get_logit_delong() -> None:
     table, manifest = made((60, 20, 40, 40))
     found = evaluate(table, manifest, TAXONOMY, resamples=50).headline
