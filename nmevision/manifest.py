@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from nmevision.errors import DataError, Problems
 from nmevision.files import atomic_path, sha256_of_text, write_csv
+from nmevision.grades import UNKNOWN
 from nmevision.manifest_checks import COLUMNS, Purpose, find_problems, is_phantom
 from nmevision.taxonomy import Taxonomy
 
@@ -80,6 +82,14 @@ class Manifest:
         meaning = {label: taxonomy.diagnosis_of(label) or "" for label in self.frame["diagnosis"].unique()}
         return self.frame["diagnosis"].map(meaning).astype(str)
 
+    def integers(self, columns: Sequence[str]) -> NDArray[np.int64]:
+        """Return rows x columns of finding_ grades (0 to 3) or field_ marks (0, 1), -1 where unknown."""
+        texts = self.frame.reindex(columns=list(columns), fill_value="")
+        return np.array(
+            [[UNKNOWN if text == "" else int(float(text)) for text in row] for row in texts.to_numpy()],
+            dtype=np.int64,
+        ).reshape(len(self), len(columns))
+
     def labelled(self, taxonomy: Taxonomy) -> Manifest:
         """Return the rows that carry a diagnosis of `taxonomy`."""
         return self.select(self.diagnoses(taxonomy) != "")
@@ -104,19 +114,22 @@ def read_manifest(
     purpose: Purpose = "predict",
     taxonomy: Taxonomy | None = None,
     root: Path | None = None,
+    allow_nc: bool = False,
 ) -> Manifest:
     """Read and judge a manifest; raise DataError listing every problem with its row.
 
     purpose: "train" wants labels that `taxonomy` knows and licences that allow training;
-        "evaluate" wants ids and labels but no image files; "predict" wants image paths only.
+        "evaluate" wants ids and labels but no image files; "predict" wants image paths only, and
+        "audit" too: it tells itself what stands in two splits.
     root: the folder that relative paths start from; the manifest's own folder by default.
+    allow_nc: train on images whose terms forbid commercial use, too.
     """
     path = Path(path)
     raw = _read_table(path)
     frame = _normalised(raw)
     folder = Path(root) if root is not None else path.parent
     problems = Problems()
-    find_problems(frame, list(raw.columns), folder, purpose, taxonomy, problems)
+    find_problems(frame, list(raw.columns), folder, purpose, taxonomy, problems, allow_nc)
     problems.raise_if_any(DataError, str(path))
     return Manifest(_ordered(frame), folder)
 

@@ -14,10 +14,10 @@ from nmevision.data.images import read_image
 from nmevision.errors import ImageError
 from nmevision.preprocessing import Preprocessing
 
-Item = tuple[Tensor, int]
-"""One image, float32 3 x H x W, and the index of its diagnosis."""
+Item = tuple[Tensor, Tensor]
+"""One image, float32 3 x H x W, and its targets, int64 1 + J + F: diagnosis, J grades, F fields; -1 unknown."""
 Batch = tuple[Tensor, Tensor]
-"""Images float32 N x 3 x H x W and diagnosis indices int64 N."""
+"""Images float32 N x 3 x H x W and targets int64 N x (1 + J + F)."""
 Augment = Callable[[np.ndarray, int], np.ndarray]
 """Maps uint8 RGB pixels and a seed to uint8 RGB pixels of the network's size."""
 
@@ -25,19 +25,21 @@ Augment = Callable[[np.ndarray, int], np.ndarray]
 class ImageDataset(Dataset[Item]):
     """Images by position; with `augment`, by (position, seed) so that any epoch can be repeated exactly.
 
-    paths, labels: one per sample; labels are positions in the taxonomy.
+    paths: one per sample.
+    targets: int64 N x (1 + J + F): position in the taxonomy, grades of J findings, whether F structures are in
+        the field; -1 where unknown.
     max_pixels: larger images are refused unread.
     """
 
     def __init__(
         self,
         paths: Sequence[Path],
-        labels: Sequence[int],
+        targets: np.ndarray,
         preprocessing: Preprocessing,
         augment: Augment | None = None,
         max_pixels: int | None = None,
     ) -> None:
-        self.paths, self.labels = list(paths), list(labels)
+        self.paths, self.targets = list(paths), torch.from_numpy(targets)
         self.preprocessing, self.augment, self.max_pixels = preprocessing, augment, max_pixels
 
     def __len__(self) -> int:
@@ -59,4 +61,4 @@ class ImageDataset(Dataset[Item]):
             array = self.preprocessing(pixels)
         else:
             array = self.preprocessing.normalise(self.augment(pixels, seed))
-        return torch.from_numpy(array), self.labels[index]
+        return torch.from_numpy(array), self.targets[index]

@@ -23,7 +23,10 @@ from nmevision.licences import known_licences, licence_of
         ("cc-by-nc-nd", False, True),
         ("own", True, False),
         ("research only", True, False),
-        ("SCIN Data Use License", True, False),
+        ("SCIN Data Use License", True, True),
+        ("PASSION Data Public License", True, False),
+        ("Stanford AIMI research use agreement", True, False),
+        ("CC-0", True, True),  # as the ISIC Archive writes it
         ("All rights reserved", False, False),
         ("Copyright 2016 WebMD", False, False),
         ("(c) 2020 a publisher. All rights reserved", False, False),
@@ -69,8 +72,28 @@ def test_every_known_name_is_understood_in_any_case() -> None:
         assert licence_of(name.upper().replace(" ", "-")) == licence_of(name)
 
 
-def test_every_public_set_has_a_licence_that_allows_training() -> None:
-    for name in SOURCES.names():
-        licence = licence_of(SOURCES.get(name).licence)
-        assert licence is not None, name
-        assert licence.training, name
+@pytest.mark.parametrize(
+    ("text", "restricted"),
+    [
+        ("CC0-1.0", False), ("CC-BY-4.0", False), ("own", False), ("SCIN Data Use License", False),
+        ("CC-BY-NC-4.0", True), ("CC BY-NC-SA 3.0", True), ("CC-BY-ND-4.0", True), ("research only", True),
+        ("PASSION Data Public License", True), ("all rights reserved", True),
+    ],
+)  # fmt: skip
+def test_which_terms_need_the_users_word(text: str, restricted: bool) -> None:
+    licence = licence_of(text)
+    assert licence is not None
+    assert licence.restricted == restricted
+
+
+def test_what_forbids_training_is_restricted_too() -> None:
+    for name in known_licences():
+        licence = licence_of(name)
+        assert licence is not None
+        assert licence.training or licence.restricted
+
+
+def test_every_public_set_has_a_known_licence_and_only_the_copied_atlas_forbids_training() -> None:
+    found = {name: licence_of(SOURCES.get(name).licence) for name in SOURCES.names()}
+    assert [name for name, licence in found.items() if licence is None] == []
+    assert [name for name, licence in found.items() if licence and not licence.training] == ["dermnet"]

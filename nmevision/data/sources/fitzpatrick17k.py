@@ -9,10 +9,17 @@ reason. The label itself stays in the column `native_label`; nothing is relabell
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from nmevision.data.sources.source import Row, Source, declare, images_by_stem, read_table
+from nmevision.data.sources.source import (
+    Row,
+    Source,
+    declare,
+    images_by_stem,
+    read_table,
+    skin_tone_of,
+)
 
 _TABLE = "fitzpatrick17k.csv"
 _COLUMNS = ("md5hash", "fitzpatrick_scale", "label", "qc", "url")
@@ -70,6 +77,50 @@ CONTRADICTIONS = {
 }
 """Label -> url folders that name another disease, read off the CSV of commit fac223a (see its spelling)."""
 
+LABELS = {
+    "acrodermatitis enteropathica": "acrodermatitis_enteropathica",
+    "psoriasis": "psoriasis",
+    "pustular psoriasis": "psoriasis",
+    "pityriasis rubra pilaris": "pityriasis_rubra_pilaris",
+    "eczema": "eczema",
+    "dyshidrotic eczema": "eczema",
+    "allergic contact dermatitis": "eczema",
+    "neurodermatitis": "eczema",
+    "lichen simplex": "eczema",
+    "seborrheic dermatitis": "seborrheic_dermatitis",
+    "pityriasis rosea": "pityriasis_rosea",
+    "lichen planus": "lichen_planus",
+    "erythema multiforme": "erythema_multiforme",
+    "stevens johnson syndrome": "sjs_ten",
+    "fixed eruptions": "fixed_drug_eruption",
+    "hailey hailey disease": "hailey_hailey_disease",
+    "dariers disease": "darier_disease",
+    "drug eruption": "drug_eruption",
+    "erythema annulare centrifigum": "erythema_annulare_centrifugum",
+}
+COUNTS = {
+    "acrodermatitis_enteropathica": 92,
+    "psoriasis": 561,
+    "pityriasis_rubra_pilaris": 275,
+    "eczema": 753,
+    "seborrheic_dermatitis": 124,
+    "pityriasis_rosea": 193,
+    "lichen_planus": 422,
+    "erythema_multiforme": 236,
+    "sjs_ten": 113,
+    "fixed_drug_eruption": 125,
+    "hailey_hailey_disease": 174,
+    "darier_disease": 140,
+    "drug_eruption": 192,
+    "erythema_annulare_centrifugum": 88,
+}
+"""Counted in the table, without the rows that are contradicted, judged wrong or of a nail."""
+OTHERS = "another of its 114 conditions, outside the question; the taxonomy says why it trusts no lupus label"
+SHOWS = (
+    "mimics and specificity on photographs by skin type; 11 probable NME photographs under the label "
+    "telangiectases need a dermatologist and count for nothing"
+)
+
 
 def rows(folder: Path) -> Iterator[Row]:
     """Yield a row per line of the table; images are found by their MD5 name, anywhere below the folder."""
@@ -77,15 +128,22 @@ def rows(folder: Path) -> Iterator[Row]:
     if not (folder / _TABLE).is_file():
         return
     for row in read_table(folder / _TABLE, _COLUMNS):
-        url_folder = _folder_of(row["url"])
-        yield {
-            "id": row["md5hash"],
-            "path": images.get(row["md5hash"], ""),
-            "diagnosis": _diagnosis(row["label"], url_folder, row["qc"]),
-            "native_label": row["label"],
-            "url_folder": url_folder,
+        yield row_of(row, images) | {
             "fitzpatrick_scale": row["fitzpatrick_scale"].replace("-1", ""),  # -1: not known
+            "skin_tone": skin_tone_of(row["fitzpatrick_scale"]),
         }
+
+
+def row_of(row: Row, images: Mapping[str, str]) -> Row:
+    """Return what both tables (this one and Fitzpatrick17k-C) say of an image; `images`: MD5 name -> path."""
+    url_folder = _folder_of(row["url"])
+    return {
+        "id": row["md5hash"],
+        "path": images.get(row["md5hash"], ""),
+        "diagnosis": _diagnosis(row["label"], url_folder, row["qc"]),
+        "native_label": row["label"],
+        "url_folder": url_folder,
+    }
 
 
 def _folder_of(url: str) -> str:
@@ -121,5 +179,11 @@ SOURCE = declare(
         "Atlas Dermatologico, so do not pass them on. Patients are not published and near-duplicates are "
         "known (Abhishek et al., doi:10.1038/s41597-025-04382-5): look for duplicates before splitting.",
         rows=rows,
+        shows=SHOWS,
+        labels=LABELS,
+        others=OTHERS,
+        passing_on=False,
+        counts=COUNTS,
+        access="the authors' form; the table is CC-BY-NC-SA-3.0, the photographs are the atlases'",
     )
 )

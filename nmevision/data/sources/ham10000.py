@@ -8,6 +8,10 @@ from pathlib import Path
 from nmevision.data.sources.source import Row, Source, declare, images_by_stem, read_table
 
 _TABLE = "HAM10000_metadata.csv"
+EXCLUDED = dict.fromkeys(
+    ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"),
+    "a pigmented lesion under the dermatoscope, not a rash; configs/taxonomies/ham10000.yaml reads it",
+)
 
 
 def rows(folder: Path) -> Iterator[Row]:
@@ -21,6 +25,10 @@ def rows(folder: Path) -> Iterator[Row]:
             "path": images.get(row["image_id"], ""),
             "diagnosis": row["dx"],
             "patient_id": row["lesion_id"],
+            "lesion_id": row["lesion_id"],
+            "age": row.get("age", ""),
+            "sex": row.get("sex", ""),
+            "site": row.get("localization", ""),
         }
 
 
@@ -39,5 +47,7 @@ SOURCE = declare(
         checked="Column and folder names read in several public loaders; no copy of the set was seen. "
         "Patients are not published: a lesion stands in for one.",
         rows=rows,
+        shows="nothing about NME: no rash; far outside the question, to see whether a model keeps silent",
+        excluded=EXCLUDED,
     )
 )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from nmevision.data.sources.ham10000 import EXCLUDED
 from nmevision.data.sources.source import Row, Source, declare, images_below
 
 _NAME = re.compile(r"(?P<label>akiec|bcc|bkl|df|mel|nv|vasc)___(?P<image>ISIC_\d{7})(_\d+)*")
@@ -39,5 +40,7 @@ SOURCE = declare(
         "Lesions and patients are not in the names: two ISIC images of one lesion cannot be told. Licence: "
         "that of HAM10000.",
         rows=rows,
+        shows="nothing about NME: no rash; far outside the question, to see whether a model keeps silent",
+        excluded=EXCLUDED,
     )
 )

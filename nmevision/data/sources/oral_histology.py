@@ -46,5 +46,7 @@ SOURCE = declare(
         "original, a mirror says CC0; the stricter is taken, the publisher's page was not seen. Micrometres "
         "per pixel are not published.",
         rows=rows,
+        shows="nothing about NME: mouth, not skin; a check that the software learns from real histology",
+        others="mouth, not skin; configs/taxonomies/oral-squamous.yaml reads these labels",
     )
 )

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nmevision.data.folder_scan import find_images, text_of_path
-from nmevision.errors import DataError
+from nmevision.errors import DataError, Problems
 from nmevision.registry import Registry
 
 Row = dict[str, str]
 """One row of a manifest: column -> text."""
+
+LEFT_OUT = "left_out"
+"""The key under which a row says why it is no sample; such rows are counted aloud and dropped."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,7 @@ class Source:
         name: the word for it on the command line and in the column `source`.
         title: what it is, in one line.
         url: where to ask for it; nothing is ever fetched from there.
-        licence: the terms on its images, as written into every row.
+        licence: the terms on its images, as written into every row that does not carry its own.
         citation: the paper to cite, with its DOI.
         modality: "clinical" or "histology".
         n_images: how many images were published.
@@ -32,7 +37,17 @@ class Source:
         checked: what was confirmed and how, and what could not be.
         rows: yields one row per image of a copy's folder: id, path below the folder with "/" ("" where
             the image is not there), diagnosis (the set's own label), patient_id, mpp and whatever else
-            is known; modality, source and licence are added by `index_source`.
+            is known; modality, source and licence are added by `index_source`. A row with LEFT_OUT is
+            no sample; its text says why.
+        shows: in one line, what it can and cannot show about NME.
+        labels: native label -> diagnosis key of configs/taxonomies/necrolytic-and-mimics.yaml.
+        excluded: native label -> why it means none of those diagnoses.
+        others: why any further label is left out; "" = every label of the set stands in `labels` or
+            `excluded`, and another one is a mistake.
+        counts: diagnosis key -> published number of `unit` that can be used, where it is documented.
+        unit: what `counts` counts.
+        passing_on: False where the images are others' and may not be passed on, whatever the set's licence says.
+        access: how to get it and on which terms, said after its URL; "" where the URL says it all.
     """
 
     name: str
@@ -46,6 +61,19 @@ class Source:
     layout: str
     checked: str
     rows: Callable[[Path], Iterator[Row]]
+    shows: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    others: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    unit: str = "images"
+    passing_on: bool = True
+    access: str = ""
+
+    @property
+    def where(self) -> str:
+        """Return where to get the set and on which terms."""
+        return f"{self.url} ({self.access or self.licence})"
 
 
 SOURCES = Registry[Source]("public set")
@@ -71,6 +99,11 @@ def images_by_stem(folder: Path) -> dict[str, str]:
     return found
 
 
+def find_table(folder: Path, *names: str) -> Path | None:
+    """Return the first of `names` (paths below `folder`) that is a file, or None."""
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
 def read_table(path: Path, needed: Sequence[str]) -> list[Row]:
     """Return the rows of a set's CSV file, each cell as text.
 
@@ -83,14 +116,56 @@ def read_table(path: Path, needed: Sequence[str]) -> list[Row]:
             rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         raise DataError(f"{path}: cannot be read as CSV: {problem}") from None
-    found = list(reader.fieldnames or [])
+    _require(path, needed, list(reader.fieldnames or []))
+    return rows
+
+
+def read_tables(tables: Mapping[Path, Sequence[str]]) -> list[list[Row]]:
+    """Return the rows of several CSV files (path -> needed columns), or raise DataError about all of them."""
+    problems, read = Problems(), []
+    for path, needed in tables.items():
+        try:
+            read.append(read_table(path, needed))
+        except DataError as problem:
+            problems.add(str(problem))
+    if len(problems.lines) == 1:
+        raise DataError(problems.lines[0])
+    problems.raise_if_any(DataError, "tables")
+    return read
+
+
+def read_records(path: Path, needed: Sequence[str]) -> list[dict[str, object]]:
+    """Return a set's JSON list of records; raise DataError where it is none or a record lacks a key."""
+    try:
+        records = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise DataError(f"{path}: cannot be read as JSON: {problem}") from None
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise DataError(f"{path}: expected a list of records; is it the set's own file, unchanged?")
+    shared = set(records[0]).intersection(*records) if records else set(needed)
+    _require(path, needed, sorted(shared))
+    return records
+
+
+def _require(path: Path, needed: Sequence[str], found: list[str]) -> None:
+    """Raise DataError where a needed column is not there."""
     missing = [name for name in needed if name not in found]
     if missing:
         raise DataError(
             f"{path}: the columns {', '.join(missing)} are missing; found: {', '.join(found) or 'none'}; "
             "is it the set's own table, unchanged?"
         )
-    return rows
+
+
+def skin_tone_of(text: str) -> str:
+    """Return a Fitzpatrick type as a manifest writes it: "1" to "6", a pair such as "1-2", or "" (unknown).
+
+    >>> skin_tone_of("3.0"), skin_tone_of("FST6"), skin_tone_of("12"), skin_tone_of("-1")
+    ('3', '6', '1-2', '')
+    """
+    found = re.fullmatch(r"(?:FST)?([1-6])(?:\.0)?", text.strip())
+    pair = text.strip() in ("12", "34", "56")
+    return found[1] if found else "-".join(text.strip()) if pair else ""
 
 
 def what_lies_in(folder: Path, shown: int = 6) -> str:

@@ -28,17 +28,18 @@ def paths(tmp_path: Path) -> list[Path]:
 
 
 def test_plain_items_are_what_serving_computes(paths: list[Path]) -> None:
-    data = ImageDataset(paths, [2, 0, 1, 1], RECIPE)
+    targets = np.array([[2, 0], [0, -1], [-1, 3], [1, 1]])
+    data = ImageDataset(paths, targets, RECIPE)
     assert len(data) == 4
-    for index, label in enumerate([2, 0, 1, 1]):
+    for index, wanted in enumerate(targets.tolist()):
         image, found = data[index]
-        assert found == label
+        assert found.tolist() == wanted
         assert image.dtype == torch.float32
         np.testing.assert_array_equal(image.numpy(), RECIPE(read_image(paths[index]).pixels))
 
 
 def test_varied_items_follow_their_seed(paths: list[Path]) -> None:
-    data = ImageDataset(paths, [0] * 4, RECIPE, augment=noise)
+    data = ImageDataset(paths, np.zeros((4, 1), np.int64), RECIPE, augment=noise)
     np.testing.assert_array_equal(data[0, 7][0].numpy(), RECIPE.normalise(noise(np.empty(0), 7)))
     assert torch.equal(data[0, 7][0], data[0, 7][0])
     assert not torch.equal(data[0, 7][0], data[0, 8][0])
@@ -47,10 +48,10 @@ def test_varied_items_follow_their_seed(paths: list[Path]) -> None:
 def test_a_broken_file_is_named_even_from_a_worker_process(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(b"nothing")
     with pytest.raises(ImageError) as caught:
-        ImageDataset([tmp_path / "x.png"], [0], RECIPE)[0]
+        ImageDataset([tmp_path / "x.png"], np.zeros((1, 1), np.int64), RECIPE)[0]
     assert str(pickle.loads(pickle.dumps(caught.value))).startswith(f"{tmp_path / 'x.png'}: ")
 
 
 def test_the_limit_of_pixels(paths: list[Path]) -> None:
     with pytest.raises(ImageError, match="limit of 50"):
-        ImageDataset(paths, [0] * 4, RECIPE, max_pixels=50)[0]
+        ImageDataset(paths, np.zeros((4, 1), np.int64), RECIPE, max_pixels=50)[0]

@@ -49,12 +49,22 @@ def test_every_set_says_where_it_comes_from(name: str) -> None:
     source = SOURCES.get(name)
     assert source.name == name
     assert source.url.startswith("https://")
-    assert "doi:" in source.citation or "arXiv:" in source.citation
+    assert "doi:" in source.citation or "arXiv:" in source.citation or "no paper" in source.citation
     assert source.modality in ("clinical", "histology")
     assert source.n_images > 0
     assert source.n_classes > 1
     assert source.layout
     assert len(source.checked) > 40
+    assert len(source.shows) > 20
+    assert source.labels or source.excluded or source.others
+    assert set(source.counts) <= set(source.labels.values()) <= set(FULL.keys)
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES.names() if name != "histai_skin"])
+def test_the_taxonomy_reads_a_sets_labels_as_the_set_declares(name: str) -> None:
+    source = SOURCES.get(name)
+    assert {label: FULL.diagnosis_of(label) for label in source.labels} == dict(source.labels)
+    assert [label for label in source.excluded if FULL.diagnosis_of(label)] == []
 
 
 @pytest.mark.parametrize("name", SOURCES.names())
@@ -64,6 +74,7 @@ def test_a_foreign_folder_is_refused_with_both_layouts(name: str, tmp_path: Path
         index_source(name, tmp_path)
     message = str(caught.value)
     assert SOURCES.get(name).layout in message
+    assert f"ask for the set at {SOURCES.get(name).url}" in message
     assert "found: holiday/, notes.txt" in message
     with pytest.raises(DataError, match="does not exist"):
         index_source(name, tmp_path / "nowhere")
@@ -112,7 +123,9 @@ def test_ham_dermoscopy_groups_copies_of_one_image(tmp_path: Path) -> None:
         "df___ISIC_0031372_0_6782_112.jpg",
         "df___ISIC_0031372_0_4446_101.jpg",
     )
-    manifest = index_source("ham_dermoscopy", tmp_path, note=_quiet)
+    with pytest.raises(DataError, match=r"3 rows are under 'CC-BY-NC-4.0'.*say so with --allow-nc"):
+        index_source("ham_dermoscopy", tmp_path, note=_quiet)
+    manifest = index_source("ham_dermoscopy", tmp_path, note=_quiet, allow_nc=True)
     assert _cells(manifest, "diagnosis", "patient_id") == [
         ("df", "ISIC_0031372"),
         ("df", "ISIC_0031372"),
@@ -130,7 +143,7 @@ def test_ham10000_finds_images_in_both_parts_and_counts_the_missing(tmp_path: Pa
     )
     _touch(tmp_path, "HAM10000_images_part_1/ISIC_0027419.jpg", "HAM10000_images_part_2/ISIC_0025030.jpg")
     notes: list[str] = []
-    manifest = index_source("ham10000", tmp_path, note=notes.append)
+    manifest = index_source("ham10000", tmp_path, note=notes.append, allow_nc=True)
     assert _cells(manifest, "id", "path", "diagnosis", "patient_id") == [
         ("ISIC_0027419", "HAM10000_images_part_1/ISIC_0027419.jpg", "bkl", "HAM_0000118"),
         ("ISIC_0025030", "HAM10000_images_part_2/ISIC_0025030.jpg", "bkl", "HAM_0000118"),
@@ -165,7 +178,7 @@ def test_fitzpatrick17k_sets_contradicted_labels_aside_and_counts_what_is_not_as
         ("a8", "psoriasis", "", f"{HOST}/p/psoriasis_nail/psoriasis_nail1.jpg"),
     )
     notes: list[str] = []
-    manifest = index_source("fitzpatrick17k", tmp_path, taxonomy=FULL, note=notes.append)
+    manifest = index_source("fitzpatrick17k", tmp_path, taxonomy=FULL, note=notes.append, allow_nc=True)
     assert _cells(manifest, "id", "diagnosis", "native_label", "url_folder") == [
         ("a1", fitzpatrick17k.GLUCAGONOMA_FOLDER, "telangiectases", "glucagonoma_syndrome"),
         ("a2", "psoriasis", "psoriasis", "psoriasis"),
@@ -180,13 +193,13 @@ def test_fitzpatrick17k_sets_contradicted_labels_aside_and_counts_what_is_not_as
     assert "has no word for their label: 2, different labels: 1 (melanoma 2)" in told
     assert "folder says glucagonoma_syndrome, label says telangiectases: needs a dermatologist" in told
     manifest.write(tmp_path / "manifest.csv")
-    back = read_manifest(tmp_path / "manifest.csv", purpose="train", taxonomy=FULL)
+    back = read_manifest(tmp_path / "manifest.csv", purpose="train", taxonomy=FULL, allow_nc=True)
     assert len(back) == len(manifest)
 
 
 def test_without_a_taxonomy_every_row_stays(tmp_path: Path) -> None:
     _fitzpatrick(tmp_path, ("a5", "melanoma", "", ""), ("a6", "psoriasis", "", ""))
-    assert len(index_source("fitzpatrick17k", tmp_path, note=_quiet)) == 2
+    assert len(index_source("fitzpatrick17k", tmp_path, note=_quiet, allow_nc=True)) == 2
 
 
 def test_a_taxonomy_that_knows_no_label_is_refused(tmp_path: Path) -> None:
@@ -199,7 +212,7 @@ def test_a_taxonomy_that_knows_no_label_is_refused(tmp_path: Path) -> None:
 
 def test_what_is_left_out_is_logged_by_default(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     _touch(tmp_path, "nv___ISIC_0030145_117.jpg", "100%.jpg")
-    index_source("ham_dermoscopy", tmp_path)
+    index_source("ham_dermoscopy", tmp_path, allow_nc=True)
     assert "no such: 1 (100%.jpg)" in caplog.text
 
 
@@ -279,7 +292,8 @@ def test_the_real_oral_histology(shared_data: Path) -> None:
 def test_the_real_ham_dermoscopy(shared_data: Path) -> None:
     notes: list[str] = []
     ham = load_taxonomy(TAXONOMIES / "ham10000.yaml")
-    manifest = index_source("ham_dermoscopy", shared_data / "ham_dermoscopy", taxonomy=ham, note=notes.append)
+    folder = shared_data / "ham_dermoscopy"
+    manifest = index_source("ham_dermoscopy", folder, taxonomy=ham, note=notes.append, allow_nc=True)
     assert Counter(manifest.diagnoses(ham)) == dict.fromkeys(ham.keys, 20)
     assert manifest.frame["patient_id"].nunique() == 136
     assert notes == []
@@ -309,3 +323,9 @@ def test_the_real_fitzpatrick17k_rows(shared_data: Path) -> None:
     suspects = {row["id"] for row in rows if row["diagnosis"] == fitzpatrick17k.GLUCAGONOMA_FOLDER}
     assert {"a0ae926830cf382bed7b1d0de867d6a7", "ce0b81d408adacbc981c448110a192e8"} <= suspects
     assert not any(FULL.diagnosis_of(row["diagnosis"]) for row in rows if row["id"] in suspects)
+    usable = Counter(key for row in rows if (key := FULL.diagnosis_of(row["diagnosis"])))
+    assert dict(usable) == fitzpatrick17k.COUNTS  # what `data sources` prints
+    assert {row["native_label"] for row in rows if FULL.diagnosis_of(row["diagnosis"])} == set(
+        fitzpatrick17k.LABELS
+    )
+    assert sum(row["skin_tone"] == "" for row in rows) == 565

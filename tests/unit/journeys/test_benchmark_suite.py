@@ -11,12 +11,14 @@ import pandas as pd
 import pytest
 import yaml
 from bad_files import write_good_images
+from scipy.stats import binomtest
 from tiny_bundle import tiny_bundle
 
 from nmevision.errors import BundleError, ConfigError, DataError
 from nmevision.files import sha256_of
 from nmevision.inference.predictor import Predictor
-from nmevision.journeys.benchmark import load_suite, run_suite
+from nmevision.journeys.benchmark import run_suite
+from nmevision.journeys.suite import load_suite, read_sets
 from nmevision.manifest import read_manifest
 
 LABELS = ("nme", "psoriasis", "eczema")
@@ -84,6 +86,66 @@ class TestSuite:
         path = suite(world, {"name": "first", "manifest": "m.csv", "split": "val"})
         with pytest.raises(DataError, match=r"m\.csv: no row of split 'val'; set 'first' is empty"):
             run_suite(path, [tiny_bundle(world / "models" / "a").folder], world / "out")
+
+    def test_a_set_that_is_not_there_is_named_and_the_rest_goes_on(self, world: Path) -> None:
+        gone = {"name": "gone", "manifest": "public/ham10000/manifest.csv", "public": "ham10000"}
+        here = {"name": "first", "manifest": "m.csv", "split": "test", "positive": "nme"}
+        bundle = tiny_bundle(world / "models" / "a").folder
+        board = run_suite(suite(world, gone, here), [bundle], world / "out")
+        assert [row["set"] for row in board.rows] == ["first"]
+        assert "## gone" in board.text
+        assert "**Left out**" in board.text
+        absent = json.loads((world / "out" / "leaderboard.json").read_text())["absent"]
+        assert list(absent) == ["gone"]
+        for words in ("is not there", "doi.org/10.7910/DVN/DBW86T", "--source ham10000 --allow-nc"):
+            assert words in absent["gone"]
+        with pytest.raises(DataError, match=r"none of its sets can be run\n  - gone: "):
+            run_suite(suite(world, gone), [bundle], world / "out2")
+
+    def test_a_table_of_findings_is_not_run(self, world: Path) -> None:
+        path = suite(world, {"name": "uci", "manifest": "m.csv", "images": False})
+        bundle = tiny_bundle(world / "models" / "a").folder
+        with pytest.raises(DataError, match=r"uci: a table of graded findings without images"):
+            run_suite(path, [bundle], world / "out")
+
+    def test_endpoint_aggregation_and_set_are_known_words(self, tmp_path: Path) -> None:
+        one = {"name": "a", "manifest": "m.csv", "public": "ham1000"}
+        with pytest.raises(ConfigError, match=r"unknown public set 'ham1000' .did you mean 'ham10000'"):
+            load_suite(suite(tmp_path, one))
+        fine = {"name": "a", "manifest": "m.csv"}
+        with pytest.raises(ConfigError, match=r"primary: found 'auc'.*did you mean 'auroc'") as caught:
+            load_suite(suite(tmp_path, fine, primary="auc", aggregation="image"))
+        assert "aggregation: found 'image'" in str(caught.value)
+        drawn = {"name": "a", "manifest": "truth.csv", "draw": {"modality": "histology"}}
+        with pytest.raises(ConfigError, match=r"its manifest is named manifest\.csv"):
+            load_suite(suite(tmp_path, drawn))
+
+    def test_a_drawn_set_is_drawn_once(self, tmp_path: Path) -> None:
+        draw = {"modality": "clinical", "n": 8, "seed": 3, "size": 64, "laboratories": 2}
+        drawn = {"name": "p", "manifest": "drawn/manifest.csv", "draw": draw, "split": "test"}
+        loaded = load_suite(suite(tmp_path, drawn))
+        found, absent = read_sets(loaded, tmp_path)
+        assert absent == {}
+        assert found["p"].phantom.all()
+        before = (tmp_path / "drawn" / "manifest.csv").stat().st_mtime_ns
+        again, _ = read_sets(loaded, tmp_path)
+        assert again["p"].fingerprint == found["p"].fingerprint
+        assert (tmp_path / "drawn" / "manifest.csv").stat().st_mtime_ns == before
+
+
+class TestOutside:
+    def test_patients_called_positive_are_counted_with_an_exact_interval(self, world: Path) -> None:
+        path = suite(world, {"name": "far", "manifest": "m.csv", "positive": "nme", "outside": True})
+        bundle = tiny_bundle(world / "models" / "a")
+        (row,) = run_suite(path, [bundle.folder], world / "out").rows
+        (predictions,) = (world / "out" / "far").rglob("predictions.csv")
+        called = int((pd.read_csv(predictions)["diagnosis"] == "nme").sum())  # one image per patient
+        assert (row["called_positive"], row["n_negative"]) == (called, 12)
+        exact = binomtest(called, 12).proportion_ci(method="exact")
+        assert row["called_positive_low"] == pytest.approx(exact.low)
+        assert row["called_positive_high"] == pytest.approx(exact.high)
+        assert row["note"].startswith(f"called nme: {called} of 12 patients")
+        assert "auroc" not in row
 
 
 class TestBundles:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from bad_files import write_good_images
+from tiny_bundle import tiny_bundle
 
-from nmevision.errors import DataError
+from nmevision.errors import BundleError, ConfigError, DataError
 from nmevision.journeys.index import check_manifest, write_index
 from nmevision.manifest import read_manifest
 
@@ -82,3 +83,75 @@ def test_check_with_a_taxonomy_judges_the_labels(folder: Path) -> None:
     index(folder)
     with pytest.raises(DataError, match=r"unknown label 'nmee' \(did you mean 'nme'\?\)"):
         check_manifest(folder / "manifest.csv", TAXONOMY)
+
+
+def test_a_table_and_slides_from_the_command_line(tmp_path: Path) -> None:
+    write_good_images(tmp_path / "img", 2)
+    names = sorted(path.name for path in (tmp_path / "img").iterdir())
+    lines = ["file,label", *(f"img/{name},psoriasis" for name in names)]
+    (tmp_path / "list.csv").write_text("\n".join(lines) + "\n")
+    said = write_index(
+        tmp_path / "list.csv",
+        None,
+        None,
+        "histology",
+        "",
+        "own",
+        None,
+        columns=("path=file", "diagnosis=label"),
+    )
+    assert said == f"2 images (psoriasis 2)\n{tmp_path / 'manifest.csv'}"
+    assert len(read_manifest(tmp_path / "manifest.csv", purpose="train")) == 2
+    with pytest.raises(ConfigError, match="columns are written diagnosis=label; found: path"):
+        write_index(tmp_path / "list.csv", tmp_path / "m.csv", None, "", "", "", None, columns=("path",))
+    (tmp_path / "s" / "case1").mkdir(parents=True)
+    (tmp_path / "s" / "case1" / "a.svs").touch()
+    write_index(tmp_path / "s", None, None, "", "", "own", None, slides=True)
+    assert read_manifest(tmp_path / "s" / "manifest.csv").frame["patient_id"].tolist() == ["case1"]
+
+
+def test_a_restricted_set_needs_the_users_word_and_so_does_training_on_it(tmp_path: Path) -> None:
+    (tmp_path / "mel___ISIC_0030060_108.jpg").write_bytes(b"\xff\xd8\xff")
+    options = (tmp_path, None, "ham_dermoscopy", "", "", "", None)
+    with pytest.raises(DataError, match="say so with --allow-nc"):
+        write_index(*options)
+    assert not (tmp_path / "manifest.csv").exists()
+    write_index(*options, allow_nc=True)
+    with pytest.raises(DataError, match=r"row 2: licence 'CC-BY-NC-4\.0' has terms.*data\.allow_nc=true"):
+        read_manifest(tmp_path / "manifest.csv", purpose="train")
+    assert len(read_manifest(tmp_path / "manifest.csv", purpose="train", allow_nc=True)) == 1
+    assert len(read_manifest(tmp_path / "manifest.csv", purpose="evaluate")) == 1
+
+
+def test_what_forbids_training_enters_no_training_table_and_no_bundle(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    path = tmp_path / "m.csv"
+    path.write_text(
+        "path,diagnosis,licence,train_allowed\na.jpg,nme,CC BY-NC-ND 4.0,\na.jpg,nme,own,false\n".replace(
+            "\na.jpg,nme,own", "\n./a.jpg,nme,own"
+        )
+    )
+    with pytest.raises(DataError) as caught:
+        read_manifest(path, purpose="train", allow_nc=True)
+    said = str(caught.value)
+    assert "row 3: train_allowed is false; leave the rows out" in said
+    assert "row 2: licence 'CC BY-NC-ND 4.0' forbids training (no derivatives" in said
+    training = {"licences": {"own": 3, "all rights reserved": 1}}
+    with pytest.raises(BundleError, match=r"trained on images under 'all rights reserved'.*not saved"):
+        tiny_bundle(tmp_path / "b", training=training)
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize("column", ["train_allowed", "redistribute_allowed"])
+def test_permissions_are_true_or_false(tmp_path: Path, column: str) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text(f"path,{column}\na,maybe\n")
+    with pytest.raises(DataError, match=f"row 2: {column} 'maybe'; expected true or false"):
+        read_manifest(path)
+
+
+def test_a_lesion_stays_in_one_split(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("path,lesion_id,split\na,l1,train\nb,l1,test\nc,,test\n")
+    with pytest.raises(DataError, match=r"lesion_id 'l1' is in more than one split \(test, train\)"):
+        read_manifest(path)
