@@ -29,6 +29,7 @@ from nmevision.training.run import train
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 DEMO = Path("demo")
 MARK = DEMO / "made-by-make-demo.txt"
+SIDE, MPP = 224, 2.0  # pixels; micrometres per pixel of the H&E fields: 448 um show the ridges and the dermis
 IMAGES = 480
 """Per modality; a quarter of them comes from a laboratory (camera) that training never sees."""
 
@@ -61,16 +62,17 @@ def _start_anew() -> None:
 def _run(modality: Literal["histology", "clinical"]) -> dict[str, str]:
     """Draw, train, predict and evaluate one modality; return its row of the table."""
     folder = DEMO / modality
-    _say(f"nmevision data phantom --modality {modality} --n {IMAGES} --out {folder / 'phantoms'}")
-    manifest = make(folder / "phantoms", modality, IMAGES, seed=0)
+    options = f"--modality {modality} --n {IMAGES} --size {SIDE} --mpp {MPP}"
+    _say(f"nmevision data phantom {options} --out {folder / 'phantoms'}")
+    manifest = make(folder / "phantoms", modality, IMAGES, seed=0, size=SIDE, mpp=MPP)
     held_out = _held_out(manifest, folder / "held-out")
-    options = [
+    overrides = [
         f"data.manifest={manifest}",
         f"output.models={DEMO / 'models'}",
         f"output.runs={DEMO / 'runs'}",
     ]
-    _say(f"nmevision train configs/demo-{modality}.yaml {' '.join(options)}")
-    trained = train(load(CONFIGS / f"demo-{modality}.yaml", options))
+    _say(f"nmevision train configs/demo-{modality}.yaml {' '.join(overrides)}")
+    trained = train(load(CONFIGS / f"demo-{modality}.yaml", overrides))
     assert trained is not None
     bundle = trained.bundle.folder
     _say(f"nmevision predict {bundle} {held_out} --out {folder / 'predictions'}")

@@ -1,185 +1,210 @@
-"""The lesions of synthetic photos: where the skin is red, brown, scaly, crusted, raw or raised."""
+"""The body of a lesion on a synthetic photo: its outline, its ring, its redness, its height and its brown."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 
-from nmevision.errors import DataError, did_you_mean
-from nmevision.phantom.noise import Map, smooth_noise, smooth_step
+from nmevision.phantom.body import Scene
+from nmevision.phantom.canvas import (
+    Canvas,
+    Mask,
+    ragged_union,
+    signed_depth,
+    smooth_step,
+    soft_above,
+    upper_share,
+)
+from nmevision.phantom.noise import Map
+from nmevision.phantom.photo_grades import MEASURES
 
-FRAME = 224.0
-"""All lengths below are for a photo of this many pixels, and scale with its side."""
+
+@dataclass(frozen=True)
+class Style:
+    """How the lesions of one disease lie and spread; lengths in millimetres.
+
+    rounds: how many rounds fuse into the outline. radius: of a round. spread: of their centres.
+    warp: how far the outline wanders. patchy: how uneven the redness is, 0 even to 1 in separate spots.
+    resting: redness left where a ring has cleared, as a share of that of its edge.
+    """
+
+    rounds: tuple[int, int]
+    radius: tuple[float, float]
+    spread: float
+    warp: float
+    patchy: float = 0.3
+    resting: float = 0.3
+
+
+STYLES: dict[str, Style] = {
+    "nme": Style((3, 7), (14, 28), 20, 3.2, 0.35, 0.32),
+    "psoriasis": Style((1, 6), (8, 24), 20, 1.8, 0.12, 0.45),
+    "eczema": Style((2, 6), (10, 24), 17, 6.0, 0.85, 0.45),
+    "seborrheic_dermatitis": Style((1, 5), (10, 22), 17, 3.2, 0.45, 0.5),
+    "tinea": Style((1, 4), (14, 27), 15, 1.6, 0.35, 0.16),
+    "candidiasis_intertrigo": Style((3, 6), (11, 22), 14, 3.0, 0.18, 0.6),
+}
 
 
 @dataclass
 class Lesion:
-    """What a disease does to a patch of skin; every map is float32, size x size.
+    """What a disease does to a patch of skin; every map is float32, H x W, zero on healthy skin.
 
-    blood: erythema, absorbance of added blood. pigment: absorbance of added melanin.
-    scale, crust, raw: share of the surface covered (0-1). relief: height in pixels at FRAME.
-    lines: how much the skin's own lines are deepened (0 is normal).
+    depth: distance inside the outline in mm (< 0 outside). alpha: 0-1, half on the outline.
+    blood: added to the dermis, per cent of its volume. pigment: melanin gained (lost if < 0), as a share of
+    what a marked browning adds. height: mm. lines: how much the skin's own lines deepen.
+    dusk: share of the blood's oxygen lost. wet: shine of a moist surface. lack: share of the epidermis gone.
+    scale, grease, crust, fluid, pus: share of the surface covered (0-1).
+    redness, rise: the blood and the height of the lesion as a whole, without what lies on it.
+    masks: where each finding with a shape lies. reached: the measured value of what was drawn.
     """
 
+    style: Style
+    depth: Map
+    rim: float
+    """Width of the active edge in mm; wider than the lesion where nothing has cleared."""
+    area: Mask
+    alpha: Map
     blood: Map
     pigment: Map
-    scale: Map
-    crust: Map
-    raw: Map
-    relief: Map
+    height: Map
     lines: Map
+    dusk: Map
+    wet: Map
+    lack: Map
+    scale: Map
+    grease: Map
+    crust: Map
+    fluid: Map
+    pus: Map
+    redness: Map
+    rise: Map
+    masks: dict[str, Mask] = field(init=False, default_factory=dict)
+    reached: dict[str, float] = field(init=False, default_factory=dict)
+
+    def patch(self, weight: Map, share: float, feather: float = 0.35) -> tuple[Mask, Map]:
+        """Return the `share` of the lesion where `weight` is greatest, as a mask and softly."""
+        edge = upper_share(weight[self.area], share)
+        mask = self.area & (weight >= edge)
+        return mask, soft_above(edge, feather, weight) * self.area
+
+    def note(self, finding: str, mask: Mask, value: float) -> None:
+        """Keep where a finding lies and how much of it there is, if there is any."""
+        if mask.any():
+            self.masks[finding] = mask
+        self.reached[finding] = value
+
+    def note_share(self, finding: str, mask: Mask) -> None:
+        """Keep where a finding lies; its measure is its share of the lesion."""
+        self.note(finding, mask, float(np.count_nonzero(mask & self.area) / np.count_nonzero(self.area)))
 
 
-def draw_lesion(diagnosis: str, rng: np.random.Generator, size: int = 224) -> Lesion:
-    """Return the lesion of one of `LESIONS`, from subtle to marked by chance.
+def no_lesion(canvas: Canvas) -> Lesion:
+    """Return healthy skin."""
+    depth = np.full((canvas.size, canvas.size), -1e3, np.float32)
+    maps = [canvas.zeros() for _ in range(15)]
+    return Lesion(STYLES["eczema"], depth, 0.0, depth > 0, *maps)
 
-    Raises:
-        DataError: no lesion is drawn for this diagnosis.
-    """
-    if diagnosis not in LESIONS:
-        known = ", ".join(LESIONS)
-        hint = did_you_mean(diagnosis, LESIONS)
-        raise DataError(f"no phantom is drawn for diagnosis '{diagnosis}'{hint}; there are: {known}")
-    canvas = _Canvas(rng, size)
-    lesion = Lesion(*(np.zeros((size, size), np.float32) for _ in range(7)))
-    LESIONS[diagnosis](canvas, lesion, rng.uniform(0.1, 1.0))
+
+def outline(canvas: Canvas, scene: Scene, diagnosis: str, grades: dict[str, int]) -> Lesion:
+    """Return a lesion of which only the outline, the margin and the cleared part are drawn yet."""
+    style = STYLES[diagnosis]
+    lesion = no_lesion(canvas)
+    lesion.style = style
+    mask = _shape(canvas, scene, style)
+    lesion.depth = signed_depth(mask, canvas.px)
+    lesion.area = (lesion.depth >= 0) & scene.skin
+    steepness = MEASURES["sharp_margin"].target(grades["sharp_margin"], canvas.rng)
+    width = 1 / steepness if steepness else canvas.rng.uniform(9, 14)
+    lesion.alpha = smooth_step(-width / 2, width / 2, lesion.depth * np.float32(_INNER))
+    lesion.alpha *= scene.skin
+    lesion.reached["sharp_margin"] = 1 / width
+    _clear(canvas, lesion, grades["annular_or_polycyclic"])
     return lesion
 
 
-class _Canvas:
-    """Pixel coordinates in FRAME units around the centre, and noise of a grain in the same units."""
-
-    def __init__(self, rng: np.random.Generator, size: int) -> None:
-        self.rng, self.size, self.zoom = rng, size, size / FRAME
-        y, x = np.mgrid[:size, :size].astype(np.float32)
-        self.x = (x - (size - 1) / 2) / self.zoom
-        self.y = (y - (size - 1) / 2) / self.zoom
-
-    def noise(self, grain: float) -> Map:
-        return smooth_noise(self.rng, self.size, self.size, max(grain * self.zoom, 0.3))
-
-    def patches(self, grain: float, share: float, soft: float = 0.4) -> Map:
-        """Return 0-1 patches of a grain that cover about `share` of the area."""
-        noise = self.noise(grain)
-        edge = float(np.quantile(noise, 1 - np.clip(share, 0.001, 0.999)))
-        return smooth_step(edge - soft, edge + soft, noise)
-
-    def depth(self, count: int, radius: tuple[float, float], spread: float, ragged: float) -> Map:
-        """Return how far inside (> 0) the union of `count` ragged rounds a pixel is, in FRAME units."""
-        inside = np.full((self.size, self.size), -1e3, np.float32)
-        for _ in range(count):
-            a, b = self.rng.uniform(*radius) * np.exp(self.rng.normal(0, 0.12, 2))
-            u, v = self.turned(self.rng.normal(0, spread, 2), self.rng.uniform(0, math.pi))
-            inside = np.maximum(inside, math.sqrt(a * b) * (1 - np.hypot(u / a, v / b)))
-        return np.asarray(inside + ragged * (0.7 * self.noise(9) + 0.3 * self.noise(2.5)), np.float32)
-
-    def turned(self, centre: np.ndarray, angle: float) -> tuple[Map, Map]:
-        """Return coordinates around `centre`, turned by `angle` radians."""
-        x, y = self.x - np.float32(centre[0]), self.y - np.float32(centre[1])
-        cos, sin = math.cos(angle), math.sin(angle)
-        return cos * x + sin * y, cos * y - sin * x
-
-    def spots(self, where: Map, count: int, radius: tuple[float, float]) -> Map:
-        """Return `count` soft round domes (0-1) at places drawn in proportion to `where`."""
-        domes = np.zeros((self.size, self.size), np.float32)
-        cumulated = np.cumsum(where, dtype=np.float64)
-        flat = np.searchsorted(cumulated, self.rng.uniform(0, cumulated[-1], count))
-        flat = flat.clip(0, where.size - 1)
-        for index, r in zip(flat, self.rng.uniform(*radius, count), strict=True):
-            y, x = divmod(int(index), self.size)
-            reach = math.ceil(2 * r * self.zoom) + 1
-            rows, columns = slice(max(0, y - reach), y + reach + 1), slice(max(0, x - reach), x + reach + 1)
-            near = (self.x[rows, columns] - self.x[y, x]) ** 2 + (self.y[rows, columns] - self.y[y, x]) ** 2
-            domes[rows, columns] = np.maximum(domes[rows, columns], np.clip(1.2 - near / r**2, 0, 1))
-        return domes
-
-    def scratches(self, where: Map, count: int) -> Map:
-        """Return `count` thin, roughly parallel lines (0-1), kept where `where` is high."""
-        canvas = np.zeros((self.size, self.size), np.uint8)
-        angle = self.rng.uniform(0, math.pi)
-        for _ in range(count):
-            start, turn = self.rng.uniform(0, self.size, 2), angle + self.rng.normal(0, 0.15)
-            steps = np.linspace(0, self.rng.uniform(12, 40) * self.zoom, 8)
-            bend = self.rng.normal(0, 0.012) * steps**2 / self.zoom
-            line = start + np.outer(steps, [math.cos(turn), math.sin(turn)])
-            line = line + np.outer(bend, [-math.sin(turn), math.cos(turn)])
-            width = max(1, round(self.rng.uniform(0.8, 2.2) * self.zoom))
-            cv2.polylines(canvas, [np.rint(line * 16).astype(np.int32)], False, 255, width, cv2.LINE_AA, 4)
-        return (canvas / np.float32(255) * smooth_step(0.2, 0.6, where)).astype(np.float32)
+_INNER = 0.608
+"""Share of a smooth step's width over which it rises from 0.1 to 0.9, which is how a margin is measured."""
 
 
-def _nme(canvas: _Canvas, lesion: Lesion, severity: float) -> None:
-    """Fused rings: a red, eroded, crusted edge that moves outward; behind it brown, clearing skin."""
+def _shape(canvas: Canvas, scene: Scene, style: Style) -> Mask:
+    """Return the outline of the fused rounds, on skin, of 6 to 70 per cent of the photo if it can be had."""
     rng = canvas.rng
-    depth = canvas.depth(int(rng.integers(2, 6)), (28, 60), 34, 5)
-    width = rng.uniform(9, 16)
-    uneven = depth + 2.5 * canvas.noise(7)
-    rim = smooth_step(-4, 4, depth) * smooth_step(width + 12, width - 3, uneven)
-    behind = smooth_step(width - 5, width + 16, uneven)
-    halo = smooth_step(-16, 2, depth)
-    mottle = (1 + 0.22 * canvas.noise(5) + 0.08 * canvas.noise(1.5)).clip(0)
-    lesion.blood += (
-        0.08 * halo + (0.22 + 0.28 * severity) * rim + (0.22 - 0.16 * severity) * behind
-    ) * mottle
-    lesion.pigment += behind * (0.04 + 0.15 * severity) * (1 + 0.35 * canvas.noise(8)).clip(0)
-    lesion.raw += rim * canvas.patches(4, 0.10 + 0.50 * severity, 0.5) * 0.8
-    lesion.crust += rim * canvas.patches(2.6, 0.05 + 0.33 * severity, 0.4) * (0.75 + 0.2 * canvas.noise(1.5))
-    collar = smooth_step(width - 6, width, uneven) * smooth_step(width + 6, width, uneven)
-    lesion.scale += (0.55 * collar * canvas.patches(2.5, 0.5, 0.7) + 0.07 * behind) * canvas.patches(
-        1.4, 0.5, 0.8
-    )
-    lesion.relief += 1.2 * rim + 1.2 * lesion.crust.clip(0) - 0.9 * lesion.raw + 0.5 * lesion.scale
-    lesion.lines += 0.4 * behind
+    for attempt in range(6):
+        rounds = []
+        for index in range(int(rng.integers(*style.rounds))):
+            radius = rng.uniform(*style.radius)
+            if index == 0:
+                radius = max(radius, sum(style.radius) / 2)
+            x, y = scene.place(rng, style.spread)
+            rounds.append((x, y, radius))
+        mask = ragged_union(canvas, scene.x, scene.y, rounds, style.warp) & scene.skin
+        if 0.06 < mask.mean() < 0.7 or attempt == 5:
+            break
+    return mask
 
 
-def _psoriasis(canvas: _Canvas, lesion: Lesion, severity: float) -> None:
-    """Sharply bordered red plaques under silvery white scale."""
-    rng = canvas.rng
-    depth = canvas.depth(int(rng.integers(1, 7)), (14, 50), 36, 3.2)
-    plaque = smooth_step(-1.6, 1.6, depth)
-    if rng.uniform() < 0.15:  # the annular kind, for which NME can be taken
-        plaque *= 1 - 0.8 * smooth_step(14, 24, depth)
-    heaps = canvas.patches(6, 0.35 + 0.45 * severity, 1.0)
-    flakes = canvas.patches(2.0, 0.55, 0.7) * (1 + 0.25 * canvas.noise(0.9))
-    lesion.blood += (
-        plaque * (0.30 + 0.22 * severity) * (1 + 0.12 * canvas.noise(5) + 0.08 * canvas.noise(1.5))
-    )
-    cover = smooth_step(0, 9, depth) * plaque * (0.25 + 0.75 * heaps) * (0.35 + 0.65 * flakes)
-    lesion.scale += (cover * (0.55 + 0.45 * severity)).clip(0, 0.95)
-    lesion.relief += 1.5 * plaque + 1.6 * lesion.scale * (1 + 0.4 * canvas.noise(1.4))
+def _clear(canvas: Canvas, lesion: Lesion, grade: int) -> None:
+    """Clear the middle of the lesion, so that a ring or an arc is left."""
+    if grade == 0:
+        lesion.rim = 1e3
+        return
+    share = MEASURES["annular_or_polycyclic"].target(grade, canvas.rng)
+    uneven = lesion.depth + 1.3 * canvas.noise(4) + 1.2 * canvas.noise(9)
+    lesion.rim = max(upper_share(uneven[lesion.area], share), 0.8)
+    lesion.note_share("annular_or_polycyclic", lesion.area & (uneven >= lesion.rim))
 
 
-def _eczema(canvas: _Canvas, lesion: Lesion, severity: float) -> None:
-    """Redness without a border, with papules, vesicles, scratches and coarse skin lines."""
-    rng = canvas.rng
-    area = smooth_step(-28, 26, canvas.depth(int(rng.integers(1, 5)), (28, 65), 40, 9))
-    area = area * (0.35 + 0.65 * smooth_step(-1.2, 0.8, canvas.noise(12)))
-    papules = canvas.spots(area**2, int(rng.integers(15, 40 + int(70 * severity))), (1.6, 3.4))
-    vesicles = canvas.spots(area**2, int(rng.integers(0, 6 + int(30 * severity))), (1.0, 1.9))
-    scratches = canvas.scratches(area, int(rng.integers(0, 3 + int(10 * severity))))
-    mottle = 1 + 0.18 * canvas.noise(4) + 0.10 * canvas.noise(1.5)
-    lesion.blood += area * (0.20 + 0.22 * severity) * mottle + 0.20 * papules * area
-    lesion.crust += 0.5 * scratches + 0.6 * canvas.spots(area**2, int(rng.integers(0, 14)), (0.9, 2.2))
-    lesion.raw += 0.5 * scratches
-    lesion.scale += 0.32 * area * canvas.patches(1.3, 0.10 + 0.25 * severity, 0.8)
-    lesion.relief += 0.9 * papules + 1.3 * vesicles + 0.4 * lesion.scale
-    lesion.lines += area * rng.uniform(0, 1.6)
+def redden(canvas: Canvas, lesion: Lesion, grade: int) -> None:
+    """Add the blood of inflammation; a cleared middle keeps little of it."""
+    style, rng = lesion.style, canvas.rng
+    mottle = 1 + style.patchy * (0.28 * canvas.noise(2.0) + 0.30 * canvas.noise(0.9) + 0.3 * canvas.noise(6))
+    if style.patchy > 0.6:  # eczema: streaks and islands rather than a sheet
+        islands = 0.7 * canvas.noise(2.6) + 0.6 * canvas.noise(1.2) + 0.5 * canvas.noise(7)
+        mottle *= 0.35 + 1.0 * smooth_step(-0.9, 0.8, islands)
+    red = lesion.alpha * mottle.clip(0.08, 2.4)
+    cleared = lesion.masks.get("annular_or_polycyclic")
+    if cleared is not None:
+        behind = canvas.blurred(cleared.astype(np.float32), 1.0)
+        red *= 1 - (1 - style.resting * rng.uniform(0.6, 1.4)) * behind
+        red *= 1 + 0.35 * np.exp(-(((lesion.depth - 0.3 * lesion.rim) / (0.45 * lesion.rim + 0.5)) ** 2))
+    active = lesion.area if cleared is None else lesion.area & ~cleared
+    value = MEASURES["erythema"].target(grade, rng)
+    lesion.redness = red * np.float32(value / max(float(red[active].mean()), 1e-3))
+    lesion.blood += lesion.redness
+    lesion.reached["erythema"] = value
 
 
-def _normal(canvas: _Canvas, lesion: Lesion, severity: float) -> None:
-    """Healthy skin: no more than a flush, and dryness now and then."""
-    flush = smooth_step(-30, 40, canvas.depth(1, (30, 80), 50, 10))
-    lesion.blood += 0.16 * severity * flush * (1 + 0.2 * canvas.noise(10))
-    lesion.scale += 0.12 * canvas.patches(2.0, 0.08) * float(canvas.rng.uniform() < 0.3)
+def raise_up(canvas: Canvas, lesion: Lesion, grade: int) -> None:
+    """Raise the lesion over the skin around it, its edge first where it is a ring."""
+    dome = np.maximum(smooth_step(-0.6, 1.6, lesion.depth), 0.6 * lesion.alpha)
+    cleared = lesion.masks.get("annular_or_polycyclic")
+    if cleared is not None:
+        dome = dome * (1 - 0.75 * canvas.blurred(cleared.astype(np.float32), 0.8))
+    dome = dome * (1 + 0.12 * canvas.noise(3))
+    value = MEASURES["plaque"].target(grade, canvas.rng) or 0.04
+    lesion.rise = dome * np.float32(value / max(float(dome[lesion.area].mean()), 1e-3))
+    lesion.height += lesion.rise
+    lesion.reached["plaque"] = value
 
 
-LESIONS: dict[str, Callable[[_Canvas, Lesion, float], None]] = {
-    "nme": _nme,
-    "psoriasis": _psoriasis,
-    "eczema": _eczema,
-    "normal": _normal,
-}
+def discolour(canvas: Canvas, lesion: Lesion, grades: dict[str, int]) -> None:
+    """Leave the brown and the pale patches of inflammation that has passed; brown fills a cleared ring."""
+    brown, pale = grades["brown_hyperpigmentation"], grades["hypopigmentation"]
+    inside = smooth_step(0, max(0.9 * min(lesion.rim, 12.0), 1.0), lesion.depth)
+    if brown:
+        weight = 2.4 * inside + 0.6 * canvas.noise(5) + 0.25 * canvas.noise(1.5)
+        share = MEASURES["brown_hyperpigmentation"].target(brown, canvas.rng)
+        mask, soft = lesion.patch(weight, share, 0.7)
+        lesion.pigment += (
+            soft * (0.30 + 0.20 * brown) * (1 + 0.22 * canvas.noise(1.2) + 0.2 * canvas.noise(4))
+        )
+        lesion.blood *= 1 - 0.30 * soft
+        lesion.note_share("brown_hyperpigmentation", mask)
+    if pale:
+        weight = -1.2 * inside + canvas.noise(5) - 3.0 * lesion.pigment
+        mask, soft = lesion.patch(weight, MEASURES["hypopigmentation"].target(pale, canvas.rng), 0.5)
+        lesion.pigment -= soft * (0.22 + 0.10 * pale)
+        lesion.blood *= 1 - 0.6 * soft
+        lesion.note_share("hypopigmentation", mask)

@@ -1,84 +1,99 @@
-"""How marked each finding is drawn in each diagnosis: the truth behind a synthetic field."""
+"""Which grades a synthetic H&E field of a diagnosis is drawn with: the knowledge's profiles, with spread.
+
+The profiles are a compilation of texts, most of it unverified; what is drawn from them is for software
+tests and teaching, never a measured frequency.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
 from nmevision.errors import DataError, did_you_mean
+from nmevision.knowledge.loading import load_knowledge
+from nmevision.knowledge.tables import HIGHEST_GRADE, Profile
+from nmevision.phantom.section_scales import SCALES, Grades
 
-PROFILES: dict[str, dict[str, tuple[float, float]]] = {
-    "nme": {
-        "parakeratosis": (0.45, 1.0),
-        "granular_loss": (0.6, 1.0),
-        "pallor": (0.3, 1.0),
-        "necrosis": (0.1, 1.0),
-        "vacuoles": (0.3, 1.0),
-        "acanthosis": (0.2, 0.55),
-        "regularity": (0.3, 0.6),
-        "spongiosis": (0.3, 0.1),
-        "dyskeratosis": (0.9, 0.4),
-        "lymphocytes": (0.3, 0.4),
-        "vessels": (0.3, 0.6),
-        "neutrophils": (0.0, 0.2),
-    },
-    "psoriasis": {
-        "parakeratosis": (0.55, 1.0),
-        "granular_loss": (0.6, 1.0),
-        "pallor": (0.0, 0.15),
-        "acanthosis": (0.5, 0.9),
-        "regularity": (0.7, 1.0),
-        "lymphocytes": (0.4, 0.7),
-        "vessels": (0.6, 1.0),
-        "neutrophils": (0.2, 1.0),
-    },
-    "eczema": {
-        "parakeratosis": (0.0, 0.55),
-        "granular_loss": (0.0, 0.3),
-        "vacuoles": (0.0, 0.1),
-        "acanthosis": (0.15, 0.45),
-        "regularity": (0.1, 0.4),
-        "spongiosis": (0.45, 1.0),
-        "lymphocytes": (0.5, 1.0),
-        "vessels": (0.3, 0.5),
-    },
-    "normal": {"acanthosis": (0.0, 0.08), "lymphocytes": (0.0, 0.15), "regularity": (0.2, 0.5)},
-}
-"""Grade 0-1 of each finding in a mild and in a marked field of each diagnosis; 0 where not named.
-
-A reading of the project's table of findings by hand, for drawing only: no grade is a measured frequency."""
-DIAGNOSES = tuple(PROFILES)
+DIAGNOSES = ("nme", "psoriasis", "eczema", "normal")
+"""What is drawn unless other diagnoses are asked for."""
+NME = "nme"
+CHANGED = {"a": 0.22, "u": 0.20, "c": 0.40, "t": 0.34}
+"""Chance that a grade of 1 to 3 is drawn one higher or lower, by how well the profile's cell is evidenced."""
+STRAY = 0.03
+"""Chance that a finding the profile says is absent is drawn at grade 1."""
+NEVER_STRAY = (
+    "full_thickness_necrosis_subepidermal_split",
+    "acantholysis",
+    "band_like_infiltrate",
+    "vacuolar_interface_basal",
+    "fungal_elements_corneum",
+    "dermal_mucin",
+)
+"""Findings that define other diseases: drawn only where the profile has them."""
+TOGETHER = 0.5
+"""Correlation root: how much the findings of one field are marked or faint together."""
+HORN_LOST = (0.04, 0.06, 0.12, 0.22)
+"""Chance that the horn came off, by the grade of the cleft below it."""
 
 
 @dataclass(frozen=True)
-class Grades:
-    """How marked each finding is in one field, 0 absent to 1 marked."""
+class Case:
+    """What one field shows: its diagnosis and stage ("" where there is one profile), grades, and its horn."""
 
-    parakeratosis: float = 0
-    granular_loss: float = 0
-    pallor: float = 0
-    necrosis: float = 0
-    vacuoles: float = 0
-    acanthosis: float = 0
-    regularity: float = 0
-    spongiosis: float = 0
-    dyskeratosis: float = 0
-    lymphocytes: float = 0
-    vessels: float = 0
-    neutrophils: float = 0
+    diagnosis: str
+    stage: str
+    grades: Grades
+    horn: bool = True
 
 
-def draw_grades(diagnosis: str, rng: np.random.Generator) -> Grades:
-    """Return the grades of one field: its severity by chance, and each finding a little by its own."""
-    if diagnosis not in PROFILES:
-        hint = did_you_mean(diagnosis, PROFILES)
+def drawn_diagnoses() -> tuple[str, ...]:
+    """Return every diagnosis that H&E fields can be drawn of, in the order of the knowledge."""
+    return tuple(dict.fromkeys(p.diagnosis for p in load_knowledge().profiles_of("histology")))
+
+
+def stages_of(diagnosis: str) -> dict[str, Profile]:
+    """Return the profile of every stage of a diagnosis.
+
+    The deficiency dermatoses take the early and chronic profiles of NME, and their own as active: the same
+    stages are described for zinc deficiency (source medscape-ae-workup of the knowledge).
+
+    Raises:
+        DataError: no H&E field is drawn for this diagnosis.
+    """
+    knowledge = load_knowledge()
+    own = {p.stage: p for p in knowledge.profiles_of("histology", diagnosis)}
+    if not own:
+        known = drawn_diagnoses()
+        hint = did_you_mean(diagnosis, known)
         raise DataError(
-            f"no phantom is drawn for diagnosis '{diagnosis}'{hint}; there are: {', '.join(PROFILES)}"
+            f"no phantom is drawn for diagnosis '{diagnosis}'{hint}; there are: {', '.join(known)}"
         )
-    severity = rng.uniform()
+    groups = knowledge.group_of
+    if diagnosis != NME and groups[diagnosis] == groups[NME]:
+        staged = {p.stage: p for p in knowledge.profiles_of("histology", NME)}
+        return {stage: own[""] if stage == "active" else p for stage, p in staged.items()}
+    return own
+
+
+def draw_case(diagnosis: str, rng: np.random.Generator) -> Case:
+    """Return one field's stage and grades, by chance."""
+    stages = stages_of(diagnosis)
+    stage = list(stages)[int(rng.integers(len(stages)))]
+    common = rng.normal()
     grades = {}
-    for finding, (mild, marked) in PROFILES[diagnosis].items():
-        own = np.clip(severity + rng.normal(0, 0.15), 0, 1)
-        grades[finding] = float(mild + (marked - mild) * own)
-    return Grades(**grades)
+    for finding in SCALES:
+        z = TOGETHER * common + (1 - TOGETHER**2) ** 0.5 * rng.normal()
+        cell = stages[stage].cells[finding]
+        if cell.grade == 0:
+            grades[finding] = int(finding not in NEVER_STRAY and z > NormalDist().inv_cdf(1 - STRAY))
+            continue
+        limit = NormalDist().inv_cdf(1 - CHANGED[cell.tag] / 2)
+        grades[finding] = int(np.clip(cell.grade + (z > limit) - (z < -limit), 0, HIGHEST_GRADE))
+    thick, thin = "psoriasiform_acanthosis", "epidermal_atrophy"
+    if grades[thick] and grades[thin]:  # it cannot be both
+        odds = 0.5 + 0.5 * (grades[thick] - grades[thin])
+        grades[thin if rng.random() < odds else thick] = 0
+    lost = rng.random() < HORN_LOST[grades["cleft_or_vesicle_upper"]]
+    return Case(diagnosis, stage, grades, horn=not lost)

@@ -1,152 +1,150 @@
-"""Where the layers of one skin section lie: surface, horn, living epidermis with its ridges, dermis."""
+"""One window of a piece of skin, pixel by pixel: which layer a pixel is in, and how deep."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from nmevision.phantom.noise import Map, smooth_noise, smooth_step
+from nmevision.phantom.chance import Chance, Values
+from nmevision.phantom.noise import Map
+from nmevision.phantom.relief import Relief
+from nmevision.phantom.section_scales import Look
+from nmevision.phantom.window import Mask, Placement, Points, Window
 
-Mask = NDArray[np.bool_]
-Points = NDArray[np.float32]
+FAR = 5_000.0
+PAPILLARY, UPPER = 35.0, 200.0
+"""How far the papillary dermis reaches below the epidermis, and the upper dermis below the epidermis's mean
+thickness, micrometres; the latter is a depth, so that blocks of a slide agree on it without seeing the epidermis."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """The layers of a section, each pixel one micrometre; every map is H x W.
+    """A window of skin; every map is rows x columns, every length in micrometres.
 
-    along, across: slightly wavy coordinates along the skin and into it, 0 at the centre.
-    angle: direction of the skin's surface in the image, radians.
-    horn, epidermis, dermis: which layer a pixel belongs to; none of them is empty glass.
-    horn_level: 0 at the outer face of the horn, 1 at the living epidermis.
-    depth: micrometres below the horn. height: micrometres above the dermis. below: micrometres into it.
-    level: 0 at the top of the living epidermis, 1 at the dermis.
+    u, v: place along and into the skin. depth: below the face of horn and living epidermis, negative in
+    the horn. height: above the dermis. below: into the dermis. level: 0 top .. 1 bottom of the epidermis.
+    horn, epidermis, dermis, cleft, split: which a pixel belongs to; none of them is empty glass.
     """
 
-    along: Map
-    across: Map
-    angle: float
-    horn: Mask
-    epidermis: Mask
-    dermis: Mask
-    horn_level: Map
+    look: Look
+    chance: Chance
+    relief: Relief
+    place: Placement
+    window: Window
+    u: Map
+    v: Map
     depth: Map
     height: Map
     below: Map
     level: Map
+    horn: Mask
+    epidermis: Mask
+    dermis: Mask
+    cleft: Mask
+    split: Mask
 
-    @property
-    def size(self) -> int:
-        """Return the side of the square field in pixels."""
-        return int(self.along.shape[0])
+    def along(self, line: Values) -> Map:
+        """Return a line of the relief at every pixel."""
+        return line_at(self.relief, line, self.u)
 
-    def lay(self, texture: Map, wave: Map | float = 0) -> Map:
-        """Return `texture` (drawn with x along the skin, y into it) turned to lie as the skin lies."""
-        middle = texture.shape[0] / 2
-        x, y = self.along + middle, self.across + wave + middle
-        turned = cv2.remap(texture, x, y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-        return np.asarray(turned, np.float32)
+    def points(self, u: Values, depth: Values) -> Points:
+        """Return the pixels of places given by u and depth below the horn, with clefts opened above them."""
+        return self.place.pixels(u, self.raised(u, depth), self.window)
 
-    def texture(self, rng: np.random.Generator, grain: float, grain_across: float) -> Map:
-        """Return noise of grain `grain` along the skin and `grain_across` into it, turned with the skin."""
-        side = math.ceil(1.5 * self.size)
-        return self.lay(smooth_noise(rng, side, side, grain, grain_across))
+    def raised(self, u: Values, depth: Values) -> Values:
+        """Return v of places in horn or epidermis: raised by the clefts below them."""
+        r = self.relief
+        cleft, roof, split, base = (np.interp(u, r.u, line) for line in (r.cleft, r.roof, r.split, r.base))
+        return base + depth - split - cleft * (depth <= roof)
 
-    def lattice(self, rng: np.random.Generator, step: float, step_across: float, jitter: float) -> Points:
-        """Return points (N, 2) as x, y in pixels on a jittered honeycomb that follows the skin."""
-        reach = 0.75 * self.size
-        rows = np.arange(-reach, reach, step_across)
-        columns = np.arange(-reach, reach, step)
-        u, v = np.meshgrid(columns, rows)
-        u = u + step / 2 * (np.arange(len(rows)) % 2)[:, None]
-        u = u + rng.normal(0, jitter * step, u.shape)
-        v = v + rng.normal(0, jitter * step_across, v.shape)
-        cos, sin, middle = math.cos(self.angle), math.sin(self.angle), (self.size - 1) / 2
-        points = np.stack([cos * u - sin * v + middle, sin * u + cos * v + middle], -1).reshape(-1, 2)
-        inside = np.all((points >= 0) & (points <= self.size - 1), axis=1)
-        return np.asarray(points[inside], np.float32)
+    @cached_property
+    def papillary(self) -> Mask:
+        """Return the dermis next to the epidermis."""
+        return np.asarray(self.dermis & (self.below <= PAPILLARY))
+
+    @cached_property
+    def upper_dermis(self) -> Mask:
+        """Return the dermis down to UPPER micrometres below the mean thickness of the epidermis."""
+        return np.asarray(self.dermis & (self.depth <= UPPER + self.look["psoriasiform_acanthosis"]))
 
 
-def at(values: NDArray, points: Points) -> NDArray:
-    """Return a map's values at the pixels under `points`."""
-    x, y = np.rint(points).astype(int).T
-    return np.asarray(values[y, x])
+def line_at(relief: Relief, line: Values, u: Map) -> Map:
+    """Return a line of the relief at the places u."""
+    nodes = (u - np.float32(relief.u[0])).astype(np.float32)
+    row = line.astype(np.float32)[None, :]
+    zero = np.zeros_like(nodes)
+    found = cv2.remap(row, nodes, zero, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(found, np.float32)
 
 
-def draw_section(
-    rng: np.random.Generator, size: int, acanthosis: float, regularity: float, horn_um: float
-) -> Section:
-    """Return a section at a random angle.
-
-    Args:
-        size: side of the field in pixels, which are micrometres.
-        acanthosis: 0 thin epidermis with shallow ridges .. 1 long ridges.
-        regularity: 0 ridges of any length and distance .. 1 all alike, with thin plates between them.
-        horn_um: mean thickness of the horn in micrometres.
-    """
-    angle = rng.uniform(-math.pi, math.pi)
-    along, across = _coordinates(rng, size, angle)
-    sway = along + 3.0 * smooth_noise(rng, size, size, 11)
-    off, length = _ridges(rng, sway, regularity)
-    surface = -rng.uniform(0.27, 0.36) * size + 3.0 * _curve(rng, along, 30) + 0.7 * _curve(rng, along, 3)
-    thickness = horn_um * np.exp(0.18 * _curve(rng, along, 22))
-    depth = across - surface - thickness
-    plate = 36 + 34 * acanthosis - 46 * acanthosis * regularity  # epidermis above a papilla, micrometres
-    reach = 16 + 112 * acanthosis  # a ridge below that plate, micrometres
-    off = off / (1 + 0.35 * regularity * np.clip((depth - plate) / reach, 0, 1))  # clubs: wider below
-    bottom = plate + reach * length * smooth_step(0.9, 0.2, off) + 1.2 * _curve(rng, along, 4)
-    horn = (across > surface) & (depth <= 0)
-    dermis = depth > bottom
-    epidermis = (depth > 0) & ~dermis
-    height = _distance(~dermis)
-    return Section(
-        along=along,
-        across=across,
-        angle=angle,
-        horn=horn,
-        epidermis=epidermis,
-        dermis=dermis,
-        horn_level=np.clip((across - surface) / thickness, 0, 1).astype(np.float32),
-        depth=depth.astype(np.float32),
-        height=height,
-        below=_distance(dermis),
-        level=(np.clip(depth, 0, None) / (np.clip(depth, 0, None) + height + 1e-3)).astype(np.float32),
+def draw_section(look: Look, chance: Chance, relief: Relief, place: Placement, window: Window) -> Section:
+    """Return the layers of a window of skin."""
+    u, v = place.skin(window)
+    base, split, cleft, roof, horn_um, plug, cut = (
+        line_at(relief, line, u)
+        for line in (
+            relief.base,
+            relief.split,
+            relief.cleft,
+            relief.roof,
+            relief.horn,
+            relief.plug,
+            relief.cut,
+        )
     )
+    under = _below_junction(relief, place, window, 0 * relief.split)
+    above = ~_below_junction(relief, place, window, relief.split) if split.any() else ~under
+    raised = v - base + split
+    void = (raised < roof) & (raised > roof - cleft) & above & (raised > -FAR)
+    depth = np.where(raised <= roof - cleft, raised + cleft, raised)
+    tissue = _within(relief, chance, place, window, u, v) & (v < cut)
+    height = _distance(above, window.mpp)
+    height = np.where(raised <= roof - cleft, height - cleft, height).clip(0)
+    living = above & (depth > 0) & ~void
+    dermis = under & tissue
+    inner = depth.clip(0)
+    return Section(
+        look, chance, relief, place, window, u, v,
+        depth=depth.astype(np.float32),
+        height=height.astype(np.float32),
+        below=_distance(under, window.mpp),
+        level=(inner / (inner + height + 1e-3)).astype(np.float32),
+        horn=above & (depth <= 0) & (depth > -horn_um - plug) & ~void & tissue,
+        epidermis=living & tissue,
+        dermis=dermis,
+        cleft=void & tissue,
+        split=~above & ~under & tissue,
+    )  # fmt: skip
 
 
-def _coordinates(rng: np.random.Generator, size: int, angle: float) -> tuple[Map, Map]:
-    """Return the coordinates along and into the skin, bent a little as all tissue is."""
-    y, x = np.mgrid[:size, :size].astype(np.float32) - (size - 1) / 2
-    bend = [2.0 * smooth_noise(rng, size, size, 20) for _ in range(2)]
-    along = math.cos(angle) * x + math.sin(angle) * y + bend[0]
-    across = -math.sin(angle) * x + math.cos(angle) * y + bend[1]
-    return along.astype(np.float32), across.astype(np.float32)
+def _within(relief: Relief, chance: Chance, place: Placement, window: Window, u: Map, v: Map) -> Mask:
+    """Return what lies between the ragged ends of the skin."""
+    low, high, _, _ = place.reach(window)
+    if low > relief.u[0] + 150 and high < relief.u[-1] - 150:
+        return np.ones(u.shape, bool)
+    ragged = u + 22 * chance.texture("end", u, v, 60) + 6 * chance.texture("end fine", u, v, 9)
+    return np.asarray((ragged > relief.u[0] + 60) & (ragged < relief.u[-1] - 60))
 
 
-def _curve(rng: np.random.Generator, along: Map, grain: float) -> Map:
-    """Return a smooth random height that depends on the place along the skin only."""
-    side = 2 * along.shape[0]
-    heights = smooth_noise(rng, 1, side, grain)[0]
-    return np.interp(along, np.arange(side) - side / 2, heights).astype(np.float32)
+def _below_junction(relief: Relief, place: Placement, window: Window, lift: Values) -> Mask:
+    """Return which pixels lie below the dermo-epidermal junction, raised by `lift`."""
+    low, high, _, _ = place.reach(window)
+    near = (relief.ridge_u > low - 150) & (relief.ridge_u < high + 150)
+    u, depth = relief.ridge_u[near], relief.ridge_d[near]
+    if not len(u):
+        return np.zeros((window.rows, window.columns), bool)
+    v = np.interp(u, relief.u, relief.base - lift) + depth
+    u, v = np.r_[u[0] - 500, u, u[-1] + 500, u[-1] + 500, u[0] - 500], np.r_[v[0], v, v[-1], FAR, FAR]
+    polygon = np.rint(place.pixels(u, v, window) * 16).astype(np.int32)
+    canvas = np.zeros((window.rows, window.columns), np.uint8)
+    cv2.fillPoly(canvas, [polygon], 1, cv2.LINE_8, 4)
+    return canvas > 0
 
 
-def _ridges(rng: np.random.Generator, along: Map, regularity: float) -> tuple[Map, Map]:
-    """Return how far from the middle of the nearest ridge (0-1) a pixel is, and that ridge's length."""
-    reach, wild = float(np.abs(along).max()) + 80, 1 - regularity
-    spacing = rng.uniform(44, 58) * np.exp(rng.normal(0, 0.05 + 0.3 * wild, 60))
-    middles = np.cumsum(spacing) - rng.uniform(0, 50) - reach
-    lengths = np.clip(rng.normal(1, 0.08 + 0.35 * wild, 60), 0.2, 1.7)
-    borders = (middles[1:] + middles[:-1]) / 2
-    nearest = np.searchsorted(borders, along)
-    half = np.diff(borders, prepend=middles[0] - 25, append=middles[-1] + 25) / 2
-    off = np.clip(np.abs(along - middles[nearest]) / half[nearest], 0, 1)
-    return off.astype(np.float32), lengths[nearest].astype(np.float32)
-
-
-def _distance(mask: Mask) -> Map:
-    """Return for each true pixel its distance to the nearest false one, in pixels."""
-    return np.asarray(cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5), np.float32)
+def _distance(mask: Mask, mpp: float) -> Map:
+    """Return for each true pixel its distance to the nearest false one, micrometres."""
+    found = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
+    return np.minimum(found * np.float32(mpp), np.float32(FAR))

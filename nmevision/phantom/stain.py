@@ -1,4 +1,4 @@
-"""From how much haematoxylin and eosin a section holds to the colours a laboratory makes of it."""
+"""From how much haematoxylin, eosin and melanin a section holds to the picture a laboratory makes of it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ EOSIN = np.array([[0.07, 0.99, 0.11], [0.22, 0.80, 0.56]])
 
 First rows: Ruifrok and Johnston 2001, Anal Quant Cytol Histol 23:291. Second rows: the reference slide in
 wide use with the method of Macenko 2009, doi:10.1109/ISBI.2009.5193250."""
-ABSORBANCE = np.array([0.95, 0.42])
+ABSORBANCE = np.array([1.12, 0.52])
 """Optical density of one unit of haematoxylin (a dark nucleus) and of eosin (deep pink horn)."""
+MELANIN = np.array([0.42, 0.62, 0.86], np.float32)
+"""Optical density (R, G, B) of one unit of melanin: brown, for it absorbs blue the most."""
 _LABORATORY_SEED = 20_041_001  # so that laboratory 1 is the same laboratory in every phantom set
 
 
@@ -26,9 +28,9 @@ class Laboratory:
     """How one laboratory stains and scans.
 
     vectors: (2, 3) unit absorbance directions of haematoxylin and eosin.
-    strength: (2,) optical density of one unit of each.
+    strength: (2,) optical density of one unit of each. thickness: of its sections, 1 is usual.
     white: (3,) brightness of empty glass, 0-1.
-    blur: standard deviation in pixels. noise: standard deviation in grey levels.
+    blur: standard deviation in micrometres. noise: standard deviation in grey levels. quality: of its JPEGs.
     """
 
     vectors: NDArray[np.float64]
@@ -36,6 +38,8 @@ class Laboratory:
     white: NDArray[np.float64]
     blur: float
     noise: float
+    thickness: float = 1.0
+    quality: int = 92
 
 
 def laboratory(number: int) -> Laboratory:
@@ -48,23 +52,47 @@ def laboratory(number: int) -> Laboratory:
         white=np.clip(rng.uniform(0.91, 0.98) + rng.normal(0, 0.007, 3), 0, 1),
         blur=rng.uniform(0.35, 0.85),
         noise=rng.uniform(1.0, 3.5),
+        thickness=rng.uniform(0.85, 1.2),
+        quality=int(rng.integers(78, 97)),
     )
 
 
-def stain(haematoxylin: Map, eosin: Map, lab: Laboratory, rng: np.random.Generator) -> NDArray[np.uint8]:
+@dataclass(frozen=True)
+class Slide:
+    """How one slide of a laboratory turned out: optical densities (2, 3), light of empty glass (3,), blur (um)."""
+
+    densities: NDArray[np.float32]
+    white: NDArray[np.float32]
+    blur: float
+    noise: float
+
+
+def draw_slide(lab: Laboratory, rng: np.random.Generator) -> Slide:
+    """Return one slide of a laboratory: each differs a little in thickness, stain, light and focus."""
+    strength = lab.strength * lab.thickness * np.exp(rng.normal(0, 0.10) + rng.normal(0, 0.08, 2))
+    white = np.clip(lab.white * np.exp(rng.normal(0, 0.006, 3)), 0, 1)
+    densities = (strength[:, None] * lab.vectors).astype(np.float32)
+    blur = lab.blur * float(np.exp(rng.normal(0, 0.15)))
+    return Slide(densities, (255 * white).astype(np.float32), blur, lab.noise)
+
+
+def scan(
+    haematoxylin: Map, eosin: Map, melanin: Map, slide: Slide, mpp: float, rng: np.random.Generator
+) -> NDArray[np.uint8]:
     """Return the RGB image (uint8, H x W x 3) of a section, by the law of Beer and Lambert.
 
     Args:
-        haematoxylin, eosin: amount of each stain (float32, H x W, >= 0; 1 is a dark nucleus, deep pink horn).
-        lab: the laboratory; each slide of it differs a little in thickness, stain and light.
-        rng: this slide's chance.
+        haematoxylin, eosin, melanin: amounts (float32, H x W, >= 0; 1 is a dark nucleus, deep pink horn,
+            dense pigment).
+        slide: how it was stained and lit.
+        mpp: micrometres per pixel.
+        rng: chance of the sensor's noise.
     """
-    strength = lab.strength * np.exp(rng.normal(0, 0.10) + rng.normal(0, 0.08, 2))
-    white = np.clip(lab.white * np.exp(rng.normal(0, 0.006, 3)), 0, 1)
-    blue, pink = (strength[:, None] * lab.vectors).astype(np.float32)
-    density = haematoxylin[..., None] * blue + eosin[..., None] * pink
-    light = (255 * white).astype(np.float32) * np.float32(10) ** -density
-    seen = cv2.GaussianBlur(light, (0, 0), lab.blur) + rng.normal(0, lab.noise, light.shape)
+    amounts = np.stack([haematoxylin, eosin, melanin], -1)
+    density = cv2.transform(amounts, np.column_stack([*slide.densities, MELANIN]))
+    light = slide.white * np.exp(np.float32(-np.log(10)) * density)
+    seen = cv2.GaussianBlur(light, (0, 0), max(slide.blur / mpp, 0.3))
+    seen += slide.noise * rng.standard_normal(seen.shape, dtype=np.float32)
     return np.clip(np.rint(seen), 0, 255).astype(np.uint8)
 
 

@@ -6,173 +6,161 @@ import numpy as np
 import pytest
 
 from nmevision.errors import DataError
-from nmevision.phantom.histology import Field, draw_field, draw_layers
-from nmevision.phantom.noise import smooth_noise
-from nmevision.phantom.profiles import DIAGNOSES, PROFILES, Grades, draw_grades
-from nmevision.phantom.stain import Laboratory, laboratory, stain
+from nmevision.phantom.histology import draw_field, draw_sheet
+from nmevision.phantom.profiles import DIAGNOSES
+from nmevision.phantom.section_truth import truth_of
+from nmevision.phantom.sheet import LABEL, Sheet
+from nmevision.phantom.stain import Slide, draw_slide, laboratory, scan
+from nmevision.phantom.window import Placement, Window, at
 
 
 @cache
-def fields(diagnosis: str, count: int = 10) -> list[Field]:
-    rngs = [np.random.default_rng([5, seed]) for seed in range(count)]
-    return [draw_layers(draw_grades(diagnosis, rng), rng) for rng in rngs]
+def sheet(finding: str = "", grade: int = 0, seed: int = 1) -> Sheet:
+    grades = {finding: grade} if finding else {}
+    return draw_sheet(grades, np.random.default_rng(seed), Window(384, 384, 1.0))
 
 
-def granular_band(field: Field) -> float:
-    """Haematoxylin just below the horn, where keratohyalin lies."""
-    depth = field.section.depth
-    return float(field.haematoxylin[field.section.epidermis & (depth > 2) & (depth < 9)].mean())
+def number(drawn: Sheet, *kinds: str) -> int:
+    return sum(len(points) for kind in kinds for points in drawn.cells.get(kind, []))
 
 
-def ridge_depth(field: Field) -> float:
-    """How many micrometres below the horn the ridges reach."""
-    return float(np.quantile(field.section.depth[field.section.epidermis], 0.99))
-
-
-def emptiness(field: Field) -> float:
-    """Share of the middle of the epidermis that holds next to no stain."""
-    level = field.section.level
-    middle = field.section.epidermis & (level > 0.2) & (level < 0.9)
-    return float(((field.haematoxylin + field.eosin)[middle] < 0.3).mean())
-
-
-def upper_to_lower(field: Field) -> float:
-    """Stain of the band below the top of the epidermis as a share of that of its lower third."""
-    total, level = field.haematoxylin + field.eosin, field.section.level
-    living = field.section.epidermis
-    return float(
-        total[living & (level > 0.15) & (level < 0.4)].mean() / total[living & (level > 0.67)].mean()
-    )
-
-
-@pytest.mark.parametrize("diagnosis", DIAGNOSES)
-@pytest.mark.parametrize("size", [64, 97, 224])
-def test_a_field_is_an_rgb_image_of_the_size_asked_for(diagnosis: str, size: int) -> None:
-    image = draw_field(diagnosis, np.random.default_rng(1), size, laboratory=2)
-    assert image.shape == (size, size, 3)
-    assert image.dtype == np.uint8
-    assert image.max() > 200, "glass and gaps are bright"
-    assert image.min() < 110, "nuclei are dark"
+def test_a_field_is_an_rgb_image_of_the_size_asked_for() -> None:
+    for size, mpp in ((64, 1.0), (97, 2.0), (150, 0.5)):
+        field = draw_field("nme", np.random.default_rng(1), size, laboratory=2, mpp=mpp)
+        assert field.pixels.shape == (size, size, 3)
+        assert field.pixels.dtype == np.uint8
+        assert field.truth.label.shape == (size, size)
+        assert field.truth.mpp == mpp
 
 
 def test_the_same_chance_draws_the_same_field() -> None:
     one, same, other = (draw_field("nme", np.random.default_rng(seed), 96) for seed in (3, 3, 4))
-    assert np.array_equal(one, same)
-    assert not np.array_equal(one, other)
+    assert np.array_equal(one.pixels, same.pixels)
+    assert one.grades == same.grades
+    assert not np.array_equal(one.pixels, other.pixels)
 
 
-def test_normal_skin_has_a_darker_granular_layer_than_nme_and_psoriasis() -> None:
-    normal = min(granular_band(field) for field in fields("normal"))
-    assert normal > max(granular_band(field) for field in fields("nme"))
-    assert normal > max(granular_band(field) for field in fields("psoriasis"))
+def test_skin_lies_in_layers_from_glass_to_dermis() -> None:
+    section = draw_sheet({}, np.random.default_rng(2), Window(384, 384, 1.0), angle=0.0).section
+    column = 200
+    order = [layer[:, column] for layer in (section.horn, section.epidermis, section.dermis)]
+    tops = [int(np.flatnonzero(layer)[0]) for layer in order]
+    assert 0 < tops[0] < tops[1] < tops[2]
+    assert section.level[section.epidermis].max() <= 1
 
 
-def test_the_upper_epidermis_is_paler_than_the_lower_third_most_of_all_in_nme() -> None:
-    ratios = {name: np.mean([upper_to_lower(field) for field in fields(name)]) for name in DIAGNOSES}
-    assert ratios["nme"] < 0.75
-    assert all(ratios["nme"] < ratios[name] - 0.1 for name in ("psoriasis", "eczema", "normal"))
+def test_a_field_is_the_same_skin_at_any_resolution_and_in_any_window() -> None:
+    grades = {"parakeratosis": 2, "granular_layer_loss": 2}
+    whole = draw_sheet(grades, np.random.default_rng(5), Window(256, 256, 2.0), angle=0.3)
+    fine = draw_sheet(grades, np.random.default_rng(5), Window(512, 512, 1.0), angle=0.3)
+    same = (whole.label[1:-1, 1:-1] == fine.label[1::2, 1::2][1:-1, 1:-1]).mean()
+    assert same > 0.9
 
 
-def test_pallor_follows_its_grade() -> None:
-    paler = [draw_layers(Grades(pallor=grade), np.random.default_rng(0)) for grade in (0.0, 0.4, 0.9)]
-    ratios = [upper_to_lower(field) for field in paler]
-    assert ratios == sorted(ratios, reverse=True)
-    assert ratios[0] - ratios[2] > 0.2
+def test_pixels_and_skin_coordinates_are_inverse() -> None:
+    place, window = Placement(100.0, 50.0, 0.7), Window(40, 60, 0.5, 90.0, 45.0)
+    u, v = place.skin(window)
+    points = place.pixels(u.ravel(), v.ravel(), window)
+    rows, columns = np.mgrid[:40, :60]
+    assert np.allclose(points, np.stack([columns.ravel(), rows.ravel()], -1), atol=1e-3)
+
+
+def test_the_granular_layer_is_dark_and_the_pale_band_pale() -> None:
+    normal, pale = sheet(), sheet("upper_epidermal_pallor", 3)
+    blue, pink = normal.haematoxylin, normal.eosin
+    spinous = normal.label == LABEL["spinous"]
+    granular = normal.label == LABEL["granular"]
+    assert blue[granular].mean() > 1.5 * blue[spinous].mean()
+    band = pale.label == LABEL["pale"]
+    assert (pale.eosin + pale.haematoxylin)[band].mean() < 0.7 * (blue + pink)[spinous].mean()
 
 
 def test_a_necrotic_band_is_pink_and_has_no_nuclei() -> None:
-    def top(necrosis: float) -> tuple[float, float]:
-        field = draw_layers(Grades(necrosis=necrosis, granular_loss=1), np.random.default_rng(0))
-        band = field.section.epidermis & (field.section.level > 0.04) & (field.section.level < 0.16)
-        return float(field.haematoxylin[band].mean()), float(field.eosin[band].mean())
-
-    assert top(1)[0] < 0.4 * top(0)[0]
-    assert top(1)[1] > 1.3 * top(0)[1]
+    drawn = sheet("upper_epidermal_necrosis", 3)
+    dead = drawn.label == LABEL["necrotic"]
+    assert drawn.haematoxylin[dead].mean() < 0.2
+    assert drawn.eosin[dead].mean() > 0.6
+    assert not any(at(dead, p).any() for p in drawn.cells["keratinocyte"])
 
 
-def test_only_a_parakeratotic_horn_holds_nuclei_and_is_compact() -> None:
-    def horn(parakeratosis: float) -> tuple[float, float]:
-        field = draw_layers(Grades(parakeratosis=parakeratosis), np.random.default_rng(0))
-        inside = field.section.horn
-        return float((field.haematoxylin[inside] > 0.35).mean()), float((field.eosin[inside] < 0.2).mean())
-
-    nuclei, gaps = horn(0)
-    assert nuclei == 0
-    assert gaps > 0.3, "a basket weave is mostly air"
-    nuclei, gaps = horn(1)
-    assert nuclei > 0.08
-    assert gaps < 0.02
+def test_horn_is_a_basket_weave_unless_it_holds_nuclei() -> None:
+    plain, full = sheet(), sheet("parakeratosis", 3)
+    horn = plain.section.horn & (plain.section.depth < -4)
+    assert "corneocyte" not in plain.cells
+    assert (plain.eosin[horn] < 0.2).mean() > 0.2, "air between the strands"
+    assert number(full, "corneocyte") > 50
+    retained = full.masks["parakeratosis"]
+    assert (full.eosin[retained] < 0.2).mean() < 0.08
 
 
-def test_psoriasis_has_the_longest_ridges_and_normal_skin_the_shortest() -> None:
-    depths = {name: np.median([ridge_depth(field) for field in fields(name)]) for name in DIAGNOSES}
-    assert depths["psoriasis"] > 1.15 * depths["nme"]
-    assert depths["nme"] > 1.2 * depths["normal"]
+def test_nuclei_are_as_large_and_as_dense_as_in_skin() -> None:
+    drawn = sheet()
+    living = drawn.section.epidermis.sum() / 1e6  # mm2
+    assert 5_000 < number(drawn, "basal", "keratinocyte") / living < 16_000
+    assert number(drawn, "basal") > 40
 
 
-def test_eczema_opens_the_spaces_between_the_cells() -> None:
-    empty = {name: np.mean([emptiness(field) for field in fields(name)]) for name in DIAGNOSES}
-    assert empty["eczema"] > 0.08
-    assert empty["eczema"] > 4 * max(empty["normal"], empty["psoriasis"])
+def test_lymphocytes_are_dark_dots_around_vessels() -> None:
+    drawn = sheet("perivascular_lymphocytes", 3)
+    points = np.concatenate(drawn.cells["lymphocyte"])
+    assert at(drawn.section.dermis, points).all()
+    assert np.median(at(drawn.haematoxylin, points)) > 0.6
+    assert len(points) > 10 * number(sheet(), "lymphocyte")
 
 
-def test_the_dermis_is_eosin_and_the_basal_row_is_haematoxylin() -> None:
-    for field in fields("normal", 4):
-        section = field.section
-        deep = section.dermis & (section.below > 40)
-        basal = section.epidermis & (section.height > 3) & (section.height < 7)
-        assert field.eosin[deep].mean() > 4 * field.haematoxylin[deep].mean()
-        assert field.haematoxylin[basal].mean() > 6 * field.haematoxylin[deep].mean()
-
-
-def test_early_nme_is_subtle_and_late_nme_marked() -> None:
-    pallor = [draw_grades("nme", np.random.default_rng(seed)).pallor for seed in range(200)]
-    low, high = PROFILES["nme"]["pallor"]
-    assert low <= min(pallor) < low + 0.1
-    assert high - 0.1 < max(pallor) <= high
+def test_truth_holds_every_layer_and_finding() -> None:
+    truth = truth_of(sheet("cleft_or_vesicle_upper", 2))
+    cleft = truth.masks["cleft_or_vesicle_upper"]
+    assert cleft.any()
+    assert (truth.label[cleft] == LABEL["cleft"]).all()
+    assert not (truth.masks["layer_epidermis"] & cleft).any()
+    assert truth.masks["layer_upper_epidermis"].sum() < truth.masks["layer_epidermis"].sum()
 
 
 def test_staining_obeys_beer_and_lambert() -> None:
-    lab = Laboratory(laboratory(0).vectors, laboratory(0).strength, np.ones(3), blur=0.01, noise=0)
-    amount = np.full((8, 8), 0.3, np.float32)
-    none = np.zeros_like(amount)
-    light = [stain(times * amount, none, lab, np.random.default_rng(0))[4, 4] / 255.0 for times in (0, 1, 2)]
-    assert light[0].min() > 0.97
-    assert light[2] / light[0] == pytest.approx((light[1] / light[0]) ** 2, abs=0.01)
+    lab = laboratory(0)
+    densities = (lab.strength[:, None] * lab.vectors).astype(np.float32)
+    slide = Slide(densities, np.full(3, 255, np.float32), blur=0.01, noise=0)
+    amount, none = np.full((8, 8), 0.3, np.float32), np.zeros((8, 8), np.float32)
+    rng = np.random.default_rng(0)
+    light = [scan(k * amount, none, none, slide, 1.0, rng)[4, 4] / 255.0 for k in (0, 1, 2)]
+    assert light[0].min() == 1
+    assert light[2] == pytest.approx(light[1] ** 2, abs=0.01)
+    expected = 10 ** (-0.3 * densities[0])
+    assert light[1] == pytest.approx(expected, abs=0.01)
+    brown = scan(none, none, amount, slide, 1.0, rng)[4, 4]
+    assert brown[0] > brown[1] > brown[2], "melanin takes blue the most"
 
 
-def test_a_laboratory_is_always_the_same_and_differs_from_the_next() -> None:
+def test_a_laboratory_is_always_the_same_and_its_slides_differ_less_than_laboratories() -> None:
     assert np.array_equal(laboratory(3).vectors, laboratory(3).vectors)
-    assert not np.allclose(laboratory(3).vectors, laboratory(4).vectors, atol=1e-3)
     assert np.allclose(np.linalg.norm(laboratory(3).vectors, axis=1), 1)
+    slides = {
+        n: [draw_slide(laboratory(n), np.random.default_rng(s)).densities for s in range(6)] for n in range(8)
+    }
+    within = np.mean([np.std(np.log(found), axis=0) for found in slides.values()])
+    between = np.std([np.mean(np.log(found), axis=0) for found in slides.values()], axis=0).mean()
+    assert between > 1.3 * within
 
 
+@pytest.mark.slow
 def test_mean_colour_alone_does_not_tell_nme() -> None:
     """A demo whose classes differ by tint would teach a network the tint."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
 
     count = 96
-    means = np.array(
-        [
-            draw_field(DIAGNOSES[i % 4], np.random.default_rng([9, i]), 128, 1 + (i // 4 + i) % 4).mean(
-                (0, 1)
-            )
-            for i in range(count)
-        ]
-    )
+    labs = [1 + (i // 4 + i) % 4 for i in range(count)]
+    fields = [
+        draw_field(DIAGNOSES[i % 4], np.random.default_rng([9, i]), 192, labs[i], mpp=2.0)
+        for i in range(count)
+    ]
+    means = np.array([field.pixels.mean((0, 1)) for field in fields]) / 255
     truth = np.arange(count) % 4 == 0
-    model = LogisticRegression(C=100, max_iter=1000).fit(means / 255, truth)
-    assert roc_auc_score(truth, model.predict_proba(means / 255)[:, 1]) < 0.85
+    model = LogisticRegression(C=100, max_iter=1000).fit(means, truth)
+    assert roc_auc_score(truth, model.predict_proba(means)[:, 1]) < 0.85
 
 
-def test_an_unknown_diagnosis_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(DataError, match=r"'psoriassis' \(did you mean 'psoriasis'\?\); there are: nme, "):
+def test_an_unknown_diagnosis_is_refused_with_a_hint() -> None:
+    with pytest.raises(DataError, match=r"'psoriassis' \(did you mean 'psoriasis'\?\)"):
         draw_field("psoriassis", np.random.default_rng(0))
-
-
-def test_noise_has_the_grain_asked_for() -> None:
-    for sigma in (2.0, 12.0):
-        noise = smooth_noise(np.random.default_rng(0), 400, 400, sigma)
-        shifted = np.mean(noise[:, : -int(2 * sigma)] * noise[:, int(2 * sigma) :])
-        assert shifted == pytest.approx(np.exp(-1), abs=0.12)  # of a Gaussian blur: exp(-(lag / 2 sigma)^2)
