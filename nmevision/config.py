@@ -37,6 +37,10 @@ class DataSection(Record):
     val: float = Field(default=0.15, gt=0, lt=1, description="share of patients for validation")
     folds: int | None = Field(default=None, ge=2, description="k: test is one of k parts instead of `test`")
     fold: int = Field(default=0, ge=0, description="which of the k parts is the test split")
+    allow_nc: bool = Field(
+        default=False,
+        description="train on images under non-commercial or research terms: the model keeps them",
+    )
     workers: int = Field(default=-1, ge=-1, description="decoding processes; -1 = one per core, at most 8")
     max_pixels: int = Field(default=200_000_000, gt=0, description="larger images are refused unread")
 
@@ -64,6 +68,10 @@ class ModelSection(Record):
     )
     image_size: int | None = Field(default=None, ge=32, le=2048, description="pixels; timm's own by default")
     fit: Literal["pad", "crop"] = Field(default="pad", description="whole image padded, or centre crop")
+    views: Literal[1, 4, 8] = Field(
+        default=1,
+        description="looks averaged at prediction: 4 = mirrored, 8 = also turned; it takes as many times longer",
+    )
     dropout: float = Field(default=0.0, ge=0, lt=1, description="before the heads")
     drop_path: float = Field(
         default=0.0, ge=0, lt=1, description="stochastic depth, where the backbone has it"
@@ -91,6 +99,12 @@ class TrainSection(Record):
     clip: float = Field(default=1.0, ge=0, description="largest gradient norm; 0 = no clipping")
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     mixup: float = Field(default=0.0, ge=0, description="alpha of the Beta distribution; 0 = none")
+    diagnosis_weight: float = Field(default=1.0, ge=0, description="of the diagnosis' loss; 0 = learn none")
+    finding_weight: float = Field(
+        default=1.0,
+        ge=0,
+        description="of the finding grades' loss, where the manifest has them; 0 = learn none",
+    )
     balance: Literal["none", "weights", "sampling", "logits"] = Field(
         default="none", description="rare classes: weighted loss, balanced sampling or logit adjustment"
     )
@@ -109,6 +123,7 @@ class AugmentSection(Record):
     """How training images are varied."""
 
     min_scale: float = Field(default=0.5, ge=0.05, le=1, description="least share of the area a crop keeps")
+    rotation: float = Field(default=20, ge=0, le=180, description="largest turn either way in degrees")
     colour: float = Field(default=1.0, ge=0, description="strength of stain or illuminant jitter; 0 = none")
     blur: float = Field(default=0.1, ge=0, le=1, description="probability")
     compression: float = Field(default=0.2, ge=0, le=1, description="probability of re-compression as JPEG")

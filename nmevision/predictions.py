@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,30 @@ STATUSES = ("ok", "flagged", "error")
 COLUMNS = ("id", "path", "status", "message", "diagnosis")
 PROBABILITY_PREFIX = "p_"
 GROUP_PREFIX = "p_group_"
+LEARNED_PREFIX, KNOWLEDGE_PREFIX = "learned_", "knowledge_"
+"""The two routes to p_<diagnosis>: the head that learned from images, and the profiles over the findings."""
+KNOWLEDGE_GROUP_PREFIX = "knowledge_group_"
+"""The profiles' answer by tissue pattern, over all patterns that they know and `other`."""
+FINDING_PREFIX, SPREAD_PREFIX = "finding_", "spread_"
+"""The expected grade 0-3 of a finding and its standard deviation."""
+FIELD_PREFIX = "field_"
+"""Probability that a structure is in the field, so that its findings can be assessed."""
+NOVELTY = "novelty"
+"""Share, 0 to 1, of validation images that look less unusual to the network; 1: far beyond all of them."""
+FIT = "fit"
+"""How often a true case of the best-fitting profile would fit it no better, 0 to 1; small: fits none."""
+ROUTES = "routes"
+"""`agree` or `disagree`: whether both routes name the same diagnosis."""
+NUMBER_PREFIXES = (
+    PROBABILITY_PREFIX,
+    LEARNED_PREFIX,
+    KNOWLEDGE_PREFIX,
+    FINDING_PREFIX,
+    SPREAD_PREFIX,
+    FIELD_PREFIX,
+    NOVELTY,
+    FIT,
+)
 DECIMALS = 8
 """Fewer would make saturated answers tie and lose their ranking; float32 carries no more."""
 SUM_TOLERANCE = 1e-3
@@ -26,7 +50,8 @@ SUM_TOLERANCE = 1e-3
 class PredictionTable:
     """Rows of predictions. `frame` has COLUMNS, then p_<diagnosis> as float (NaN where status is error).
 
-    Columns `group` and p_group_<group>, `patient_id` and `source` follow where they are known.
+    Columns `group` and p_group_<group>, `patient_id` and `source` stand where they are known; what else the model
+    says of an image follows (novelty, both routes, findings, fields).
     """
 
     frame: pd.DataFrame
@@ -39,6 +64,15 @@ class PredictionTable:
             str(name)[start:]
             for name in self.frame.columns
             if str(name).startswith(PROBABILITY_PREFIX) and not str(name).startswith(GROUP_PREFIX)
+        )
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Return the columns of numbers that the model gave, without those summed by group."""
+        return tuple(
+            str(name)
+            for name in self.frame.columns
+            if str(name).startswith(NUMBER_PREFIXES) and not str(name).startswith(GROUP_PREFIX)
         )
 
     @property
@@ -118,6 +152,34 @@ def with_answers(
     return pd.concat([rows, pd.DataFrame(columns, index=rows.index)], axis=1)
 
 
+def table_of(
+    rows: pd.DataFrame,
+    answers: Sequence[Mapping[str, float]],
+    diagnoses: tuple[str, ...],
+    group_of: Mapping[str, str],
+) -> PredictionTable:
+    """Return the table of `rows` with each row's numbers by column; {} where there is no answer."""
+    numbers = pd.DataFrame(list(answers), index=rows.index, dtype=np.float64)
+    shares = numbers.reindex(columns=[PROBABILITY_PREFIX + key for key in diagnoses])
+    frame = with_answers(rows, shares.to_numpy(np.float64), diagnoses, group_of)
+    rest = numbers.drop(columns=shares.columns, errors="ignore").reset_index(drop=True)
+    if any(str(name).startswith(LEARNED_PREFIX) for name in rest):
+        frame[ROUTES] = _routes(rest, diagnoses)
+    return PredictionTable(pd.concat([frame, rest], axis=1))
+
+
+def _routes(numbers: pd.DataFrame, diagnoses: tuple[str, ...]) -> list[str]:
+    """Return whether the learned and the knowledge route name the same diagnosis, "" without an answer."""
+    learned, knowledge = (
+        numbers[[prefix + key for key in diagnoses]].to_numpy(np.float64)
+        for prefix in (LEARNED_PREFIX, KNOWLEDGE_PREFIX)
+    )
+    known = ~np.isnan(learned).any(axis=1)
+    same = np.nan_to_num(learned).argmax(axis=1) == np.nan_to_num(knowledge).argmax(axis=1)
+    words = np.where(same, "agree", "disagree")
+    return [str(word) if answered else "" for word, answered in zip(words, known, strict=True)]
+
+
 def read_predictions(path: Path) -> PredictionTable:
     """Read predictions.csv and judge it; raise DataError listing every problem."""
     path = Path(path)
@@ -132,7 +194,7 @@ def read_predictions(path: Path) -> PredictionTable:
         if name not in frame:
             problems.add(f"column '{name}' is missing")
     problems.raise_if_any(DataError, str(path))
-    numeric = [c for c in frame if str(c).startswith(PROBABILITY_PREFIX)]
+    numeric = [c for c in frame if str(c).startswith(NUMBER_PREFIXES)]
     for column in numeric:
         frame[column] = pd.to_numeric(frame[column].replace("", "nan"), errors="coerce")
     table = PredictionTable(frame)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from nmevision.networks.backbones import build_backbone
 from nmevision.networks.bundle import Bundle, save_bundle
-from nmevision.networks.classifier import DIAGNOSIS, Classifier
+from nmevision.networks.classifier import Classifier
+from nmevision.networks.novelty import FeatureNovelty, fit
+from nmevision.networks.tasks import DIAGNOSIS, FIELDS, FINDINGS
 from nmevision.preprocessing import Preprocessing
 from nmevision.taxonomy import Taxonomy, taxonomy_from
 
@@ -28,11 +31,14 @@ TAXONOMY: Taxonomy = taxonomy_from(
 )
 
 
-def tiny_network(backbone: str = "test_resnet", seed: int = 0) -> Classifier:
+def tiny_network(
+    backbone: str = "test_resnet", seed: int = 0, findings: int = 0, fields: int = 0
+) -> Classifier:
     """Return a network for TAXONOMY in evaluation mode; the seed decides its weights."""
     torch.manual_seed(seed)
     built = build_backbone(backbone, "none", image_size=SIZE)
-    network = Classifier(built.module, built.width, {DIAGNOSIS: len(TAXONOMY.keys)})
+    sizes = {DIAGNOSIS: len(TAXONOMY.keys), FINDINGS: 3 * findings, FIELDS: fields}
+    network = Classifier(built.module, built.width, {task: n for task, n in sizes.items() if n})
     for parameter in network.heads.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     return network.eval()
@@ -59,10 +65,17 @@ def tiny_info(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def everything_usual(network: Classifier) -> FeatureNovelty:
+    """Return a novelty that finds nothing unusual."""
+    noise = np.random.default_rng(0).normal(0, 1e3, (64, network.heads[DIAGNOSIS][1].in_features))
+    return fit(noise, noise)
+
+
 def tiny_bundle(
     folder: Path, backbone: str = "test_resnet", seed: int = 0, seen: list[str] | None = None, **changes: Any
 ) -> Bundle:
     """Save a bundle in `folder` and return it."""
     info = tiny_info(name=folder.name, **changes)
     info["network"] = {**info["network"], "backbone": backbone}
-    return save_bundle(folder, tiny_network(backbone, seed), info, seen or ["0" * 64])
+    network = tiny_network(backbone, seed, len(info.get("findings", ())), len(info.get("fields", ())))
+    return save_bundle(folder, network, info, seen or ["0" * 64], everything_usual(network))

@@ -21,35 +21,38 @@ class TorchEngine:
     """
 
     def __init__(self, bundle: Bundle, batch_size: int | None = None) -> None:
+        self.views = bundle.info.network.views
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.batch_size = batch_size or BATCH[self.device]
         network = bundle.network().to(self.device)
         self._layout = best_memory_format(self.device)
         self.network = network.to(memory_format=self._layout)
 
-    def logits(self, images: list[np.ndarray]) -> np.ndarray:
-        """Return float64 logits N x k of N arrays float32 3 x H x W.
+    def outputs(self, images: list[np.ndarray]) -> dict[str, np.ndarray]:
+        """Return task -> float64 logits of N arrays float32 3 x H x W (N >= 1).
 
         A shorter batch is filled up with blanks: kernels are chosen by shape, so an image in the same place
         of its batch gets the same answer to the last digit whatever stands beside it.
         Raises ImageError where memory does not suffice for a single image.
         """
-        parts, done = [], 0
+        parts: list[dict[str, np.ndarray]] = []
+        done = 0
         while done < len(images):
             chunk = images[done : done + self.batch_size]
             blanks = [np.zeros_like(chunk[0])] * (self.batch_size - len(chunk))
             try:
-                parts.append(self._forward(np.stack(chunk + blanks))[: len(chunk)])
+                found = self._forward(np.stack(chunk + blanks))
+                parts.append({task: values[: len(chunk)] for task, values in found.items()})
                 done += len(chunk)
             except (RuntimeError, MemoryError) as problem:
                 if not _is_memory(problem):
                     raise
                 self._shrink()
-        return np.concatenate(parts)
+        return {task: np.concatenate([part[task] for part in parts]) for task in parts[0]}
 
-    def _forward(self, batch: np.ndarray) -> np.ndarray:
+    def _forward(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         tensor = torch.from_numpy(batch).to(self.device).contiguous(memory_format=self._layout)
-        return self.network.logits(tensor).numpy().astype(np.float64)
+        return {task: v.numpy().astype(np.float64) for task, v in self.network.outputs(tensor, self.views).items()}
 
     def _shrink(self) -> None:
         """Halve the batch, or give up where it was one image."""

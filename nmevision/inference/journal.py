@@ -11,7 +11,7 @@ from nmevision.predictions import read_predictions
 
 PARTIAL = "predictions.partial.jsonl"
 Answer = dict[str, Any]
-"""One sample's outcome: id, status, message and its probabilities (None where status is error)."""
+"""One sample's outcome: id, status, message and `values`, column -> number (none where status is error)."""
 
 
 class Journal:
@@ -70,14 +70,14 @@ class Journal:
             return  # killed before run.json was written: the journal still holds all of the table
         self._refuse_other(stored, table)
         predictions = read_predictions(table)
-        values = predictions.probabilities()
-        for row, shares in zip(predictions.frame.to_dict("records"), values, strict=True):
+        numbers = predictions.numbers
+        for row in predictions.frame.to_dict("records"):
             if row["status"] != "error":
                 self.answers[row["id"]] = {
                     "id": row["id"],
                     "status": row["status"],
                     "message": row["message"],
-                    "probabilities": shares.tolist(),
+                    "values": {name: row[name] for name in numbers},
                 }
 
     def _read_partial(self) -> None:

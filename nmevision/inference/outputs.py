@@ -15,6 +15,9 @@ from nmevision.networks.bundle import Bundle
 from nmevision.predictions import DECIMALS, PredictionTable, by_case
 
 PREDICTIONS, CASES, FACTS = "predictions.csv", "cases.csv", "run.json"
+RECORD = {"created", "nmevision", "network", "preprocessing", "temperature", "unlearned", "fusion", "training"}
+RECORD |= {"validation", "versions"}
+"""Fields of the bundle's record that a report tells of the model."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ def _facts(
             "phantom": info.phantom,
             "configurations_tried": info.training.get("configurations_tried"),
         },
+        "model": info.model_dump(mode="json", include=RECORD),
         "taxonomy": info.taxonomy.model_dump(mode="json"),
         "positive": info.positive,
         "input": {

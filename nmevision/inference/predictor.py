@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.special import softmax
 
 from nmevision.data.images import DEFAULT_MAX_PIXELS, read_image
 from nmevision.errors import ImageError
@@ -20,12 +19,17 @@ from nmevision.inference.inputs import Inputs, inputs_from
 from nmevision.inference.journal import Answer, Journal
 from nmevision.inference.outputs import Timing, write_outputs
 from nmevision.manifest import Manifest, Sample
+from nmevision.networks.answers import AnswerMaker
 from nmevision.networks.bundle import Bundle, open_bundle
-from nmevision.predictions import DECIMALS, PredictionTable, with_answers
+from nmevision.predictions import DECIMALS, NOVELTY, PredictionTable, table_of
 from nmevision.progress import progress_bar
 
 Decoded = tuple[Sample, np.ndarray | None, str]
 """A sample, its network input (None where unreadable) and what there is to say about it."""
+
+
+UNUSUAL = "unlike every training image: its answer has no ground"
+"""Said of an image whose features lie beyond those of all validation images."""
 
 
 class Predictor:
@@ -40,6 +44,7 @@ class Predictor:
         self.bundle = bundle
         self.max_pixels = max_pixels
         self.engine = TorchEngine(bundle, batch_size)
+        self.maker = AnswerMaker(bundle)
 
     @classmethod
     def load(
@@ -135,29 +140,31 @@ class Predictor:
         """Return the answers of one batch in order."""
         arrays = [array for _, array, _ in batch if array is not None]
         try:
-            logits = self.engine.logits(arrays) if arrays else np.empty((0, 0))
+            outputs = self.engine.outputs(arrays) if arrays else {}
         except ImageError as problem:
             return [
                 _error(sample.id, message if array is None else str(problem))
                 for sample, array, message in batch
             ]
-        shares = iter(np.round(softmax(logits / self.bundle.info.temperature, axis=1), DECIMALS))
+        columns = self.maker.from_outputs(outputs) if arrays else {}
+        place = iter(range(len(arrays)))
         found = []
         for sample, array, message in batch:
             if array is None:
                 found.append(_error(sample.id, message))
-            elif np.isnan(row := next(shares)).any():
+                continue
+            i = next(place)
+            values = {name: round(float(numbers[i]), DECIMALS) for name, numbers in columns.items()}
+            if np.isnan(list(values.values())).any():
                 found.append(_error(sample.id, "the network's answer is not a number"))
-            else:
-                status = "flagged" if message else "ok"
-                found.append(
-                    {"id": sample.id, "status": status, "message": message, "probabilities": row.tolist()}
-                )
+                continue
+            message = "; ".join(filter(None, [message, UNUSUAL if values[NOVELTY] >= 1 else ""]))
+            status = "flagged" if message else "ok"
+            found.append({"id": sample.id, "status": status, "message": message, "values": values})
         return found
 
     def _table(self, inputs: Inputs, answers: dict[str, Answer]) -> PredictionTable:
         """Return the answers as a table in the order of the inputs."""
-        keys = self.bundle.info.taxonomy.keys
         rows = [answers[sample.id] for sample in inputs.samples]
         frame = pd.DataFrame(
             {
@@ -171,13 +178,12 @@ class Predictor:
             frame["patient_id"] = [sample.patient_id for sample in inputs.samples]
         if inputs.has_sources:
             frame["source"] = [sample.source for sample in inputs.samples]
-        nothing = [np.nan] * len(keys)
-        values = np.array([row["probabilities"] or nothing for row in rows], dtype=np.float64)
-        return PredictionTable(with_answers(frame, values, keys, self.bundle.info.taxonomy.group_of))
+        taxonomy = self.bundle.info.taxonomy
+        return table_of(frame, [row["values"] for row in rows], taxonomy.keys, taxonomy.group_of)
 
 
 def _error(identity: str, message: str) -> Answer:
-    return {"id": identity, "status": "error", "message": message, "probabilities": None}
+    return {"id": identity, "status": "error", "message": message, "values": {}}
 
 
 def _batches(items: Iterable[Decoded], size: int) -> Iterator[list[Decoded]]:

@@ -19,7 +19,12 @@ from pydantic import Field, model_validator
 
 from nmevision.errors import BundleError, NmevisionError
 from nmevision.files import sha256_of, write_json, write_text
+from nmevision.grades import STEPS
+from nmevision.knowledge.fusion import Fusion
+from nmevision.knowledge.tables import Modality
+from nmevision.licences import forbidden
 from nmevision.networks.card import card_of
+from nmevision.networks.novelty import FeatureNovelty
 from nmevision.preprocessing import Preprocessing
 from nmevision.schema import Record, validate
 from nmevision.taxonomy import Taxonomy
@@ -27,9 +32,10 @@ from nmevision.taxonomy import Taxonomy
 if TYPE_CHECKING:
     from nmevision.networks.classifier import Classifier
 
-FORMAT = 1
+FORMAT = 2
 """Raised when an older program could misread a newer bundle."""
 INFO, WEIGHTS, CARD, SEEN = "bundle.json", "weights.safetensors", "README.md", "seen.txt"
+NOVELTY = "novelty.safetensors"
 SEEN_DIGITS = 16
 """Hexadecimal digits kept of each training image's SHA-256: enough to find it again, not to guess it."""
 
@@ -40,8 +46,20 @@ class NetworkInfo(Record):
     backbone: str
     tasks: dict[str, int]
     image_size: int
+    views: int = Field(
+        default=1, description="looks whose outputs are averaged: 1, 4 mirrored, 8 also turned"
+    )
     weights_from: str
     weights_licence: str = ""
+
+
+class FindingInfo(Record):
+    """How the network grades one finding."""
+
+    key: str
+    temperature: float = Field(gt=0, description="its conditional logits are divided by it")
+    confusion: tuple[tuple[int, ...], ...] = Field(description="validation counts, true grade x given grade")
+    train_counts: tuple[int, ...] = Field(description="training images per grade 0 to 3")
 
 
 class BundleInfo(Record):
@@ -51,13 +69,23 @@ class BundleInfo(Record):
     name: str
     created: str = Field(description="UTC, ISO 8601")
     nmevision: str = Field(description="the version that wrote it")
-    modality: str
+    modality: Modality
     phantom: bool = Field(description="trained on synthetic images: says nothing about disease")
     taxonomy: Taxonomy
     positive: str | None
     network: NetworkInfo
     preprocessing: Preprocessing
     temperature: float = Field(gt=0, description="logits are divided by it before the softmax")
+    unlearned: tuple[str, ...] = Field(
+        default=(), description="diagnoses without a training image: the knowledge answers for them"
+    )
+    findings: tuple[FindingInfo, ...] = Field(default=(), description="in the order of the outputs")
+    fields: tuple[str, ...] = Field(
+        default=(), description="structures it looks for, in the order of the outputs"
+    )
+    fusion: Fusion | None = Field(
+        default=None, description="how the learned and the knowledge route are pooled"
+    )
     training: dict[str, Any]
     validation: dict[str, Any]
     versions: dict[str, str]
@@ -68,6 +96,11 @@ class BundleInfo(Record):
         outputs, diagnoses = self.network.tasks.get("diagnosis"), len(self.taxonomy.keys)
         if outputs != diagnoses:
             raise ValueError(f"the network has {outputs} outputs, the taxonomy {diagnoses} diagnoses")
+        graded = self.network.tasks.get("findings", 0)
+        if graded != STEPS * len(self.findings):
+            raise ValueError(f"the network has {graded} outputs for {len(self.findings)} findings")
+        if (self.fusion is None) != (not self.findings):
+            raise ValueError("a fusion goes with findings, and findings with a fusion")
         return self
 
 
@@ -87,6 +120,13 @@ class Bundle:
     def seen(self) -> frozenset[str]:
         """Return the shortened SHA-256 of every image it was trained or steered on."""
         return frozenset((self.folder / SEEN).read_text(encoding="ascii").split())
+
+    @cached_property
+    def novelty(self) -> FeatureNovelty:
+        """Return what was usual in training."""
+        from safetensors.numpy import load_file
+
+        return FeatureNovelty.from_arrays(load_file(self.folder / NOVELTY))
 
     def network(self) -> Classifier:
         """Build the network and load its weights; raise BundleError where they do not fit."""
@@ -146,7 +186,7 @@ def open_bundle(folder: Path) -> Bundle:
 
 def _check_files(folder: Path, files: Mapping[str, str]) -> None:
     """Refuse a bundle whose files are missing or not those that were written."""
-    for name in (WEIGHTS, SEEN):
+    for name in (WEIGHTS, SEEN, NOVELTY):
         if name not in files:
             raise BundleError(f"{folder / INFO}: names no {name}; the bundle was not written whole")
     for name, expected in files.items():
@@ -164,26 +204,37 @@ def _check_files(folder: Path, files: Mapping[str, str]) -> None:
             )
 
 
-def save_bundle(folder: Path, network: Classifier, info: dict[str, Any], seen: list[str]) -> Bundle:
+def save_bundle(
+    folder: Path, network: Classifier, info: dict[str, Any], seen: list[str], usual: FeatureNovelty
+) -> Bundle:
     """Write a bundle whole or not at all, open it again as a user would, and return it.
 
     info: the fields of BundleInfo except `format` and `files`.
     seen: SHA-256 of every training and validation image.
-    Raises BundleError where `folder` exists already.
+    usual: what the network's features look like on them.
+    Raises BundleError where `folder` exists already, or training used images whose licence forbids it.
     """
+    from safetensors.numpy import save_file as save_arrays
     from safetensors.torch import save_file
 
     folder = Path(folder)
     refuse_existing(folder)
+    if refused := forbidden(info.get("training", {}).get("licences", {})):
+        raise BundleError(
+            f"{folder}: the model was trained on images under {', '.join(refused)}, so it is not saved; leave "
+            "these rows out of the manifest and train again"
+        )
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
         work = Path(temporary) / folder.name
         work.mkdir()
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
         save_file(state, work / WEIGHTS)
-        (work / WEIGHTS).chmod(0o644)
+        save_arrays(usual.arrays(), work / NOVELTY)
+        for name in (WEIGHTS, NOVELTY):
+            (work / name).chmod(0o644)
         write_text(work / SEEN, "\n".join(sorted({digest[:SEEN_DIGITS] for digest in seen})) + "\n")
-        files = {name: sha256_of(work / name) for name in (WEIGHTS, SEEN)}
+        files = {name: sha256_of(work / name) for name in (WEIGHTS, SEEN, NOVELTY)}
         checked = validate(BundleInfo, {**info, "format": FORMAT, "files": files}, str(folder), BundleError)
         write_json(work / INFO, checked.model_dump(mode="json"))
         write_text(work / CARD, card_of(checked))

@@ -1,26 +1,44 @@
-"""The card of a bundle: what it is, what it was trained on, what it is not, made from its own record."""
+"""The card of a bundle, in the form of the Hugging Face Hub: what it is, what it was trained on, what it is not."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from nmevision.networks.card_front import Result, front_matter
 
 if TYPE_CHECKING:
     from nmevision.networks.bundle import BundleInfo
 
 RESEARCH_USE = "For research. Not a medical device: no diagnosis, triage or treatment may rest on it."
+NOT_SAID = "Not recorded; for whoever passes this model on to say."
+PREVALENCES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
+SENSITIVITY, SPECIFICITIES = 0.90, (0.95, 0.99, 0.999)
+"""Of the arithmetic of the card's prevalence table, which says nothing about this model."""
 
 
-def card_of(info: BundleInfo) -> str:
-    """Return the card as Markdown; every figure stands with its n."""
+def card_of(info: BundleInfo, results: Sequence[Result] = ()) -> str:
+    """Return the card as Markdown; every figure stands with its n. results: of images it has not seen."""
     sections = [
-        f"# {info.name}",
+        front_matter(info, results),
+        f"# {_plain(info.name)}",
         RESEARCH_USE,
         *_warnings(info),
-        _what_it_does(info),
+        _details(info),
+        _uses(info),
+        _limits(info),
+        "## How to Get Started with the Model\n\n"
+        f"```\nnmevision predict models/{_plain(info.name)} FOLDER --out DIR\n```",
         _trained_on(info),
-        _steering(info),
+        _findings(info),
         _licences(info.training.get("licences", {}), info),
-        _use(info),
+        _evaluation(info, results),
+        f"## Environmental Impact\n\nHardware, hours and energy of the training: {NOT_SAID.lower()}",
+        _technical(info),
+        f"## Citation\n\n{NOT_SAID}",
+        _glossary(info),
+        f"## Model Card Contact\n\n{NOT_SAID}",
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -34,6 +52,15 @@ def what_slides_cannot_tell(info: BundleInfo) -> str:
         "deficiency: read a positive answer as a necrolytic pattern, whose members body site, zinc, niacin, hepatitis C, "
         "diet, glucagon and imaging tell apart, and a negative one as 'pattern not seen in this sample'."
     )
+
+
+def _plain(text: object) -> str:
+    """Return a text of the user's that stays in its table cell and is no markup.
+
+    >>> _plain("a|b <i>")
+    'a\\\\|b \\\\<i\\\\>'
+    """
+    return re.sub(r"([\\`*\[\]<>|])", r"\\\1", " ".join(str(text).split()))
 
 
 def _warnings(info: BundleInfo) -> list[str]:
@@ -50,23 +77,102 @@ def _warnings(info: BundleInfo) -> list[str]:
     return lines
 
 
-def _what_it_does(info: BundleInfo) -> str:
-    rows = [f"| `{d.key}` | {d.name} | {d.group} |" for d in info.taxonomy.diagnoses]
-    network = info.network
-    frame = info.preprocessing
+def _details(info: BundleInfo) -> str:
+    rows = [f"| `{d.key}` | {_plain(d.name)} | {_plain(d.group)} |" for d in info.taxonomy.diagnoses]
     return "\n".join(
         [
-            "## What it does",
+            "## Model Details",
+            "",
             f"Maps one {info.modality} image to probabilities of {len(rows)} diagnoses "
-            f"(taxonomy `{info.taxonomy.name}`).",
+            f"(taxonomy `{_plain(info.taxonomy.name)}`). Made {info.created} with nmevision {info.nmevision}.",
             "",
             "| key | diagnosis | group |",
             "|---|---|---|",
             *rows,
+        ]
+    )
+
+
+def _uses(info: BundleInfo) -> str:
+    positive = f", `{info.positive}` first" if info.positive else ""
+    image = "histology (H&E) image" if info.modality == "histology" else "clinical photo"
+    return "\n".join(
+        [
+            "## Uses",
             "",
-            f"Network: {network.backbone} at {frame.width} x {frame.height} pixels, started from "
-            f"{network.weights_from}. Logits are divided by the temperature {info.temperature:.3f}, fitted on "
-            "validation.",
+            "### Direct Use",
+            "",
+            f"Research: ordering the diagnoses above{positive} for one {image} of a preselected patient, as a second "
+            "look beside a specialist.",
+            "",
+            "### Downstream Use",
+            "",
+            "Further training or other aggregation needs its own evaluation on patients that neither model has seen.",
+            "",
+            "### Out-of-Scope Use",
+            "",
+            "Screening, self-diagnosis, triage without a clinician, children, and images of another kind than those "
+            "it was trained on.",
+            *_prevalence_table(info),
+        ]
+    )
+
+
+def _prevalence_table(info: BundleInfo) -> list[str]:
+    """Return how many positive calls find one case: why screening for so rare a disease is not defensible."""
+    if not info.positive:
+        return []
+    lines = [
+        "",
+        f"Arithmetic, not this model's figures: positive calls per true case at sensitivity {SENSITIVITY:.2f}.",
+        "",
+        "| prevalence |" + "".join(f" specificity {value:g} |" for value in SPECIFICITIES),
+        "|---:|" + "---:|" * len(SPECIFICITIES),
+    ]
+    for share in PREVALENCES:
+        calls = [1 + (1 - value) * (1 - share) / (SENSITIVITY * share) for value in SPECIFICITIES]
+        cells = (f" {n:.1f} |" if n < 10 else f" {float(f'{n:.3g}'):,.0f} |" for n in calls)
+        lines.append(f"| 1 in {round(1 / share):,} |" + "".join(cells))
+    return lines
+
+
+def _limits(info: BundleInfo) -> str:
+    sources = len(info.training.get("sources", {}))
+    lines = [
+        "It may have learned the source, the camera, the stain or the skin tone instead of the disease: "
+        f"its images come from {sources or 'an unknown number of'} source{'' if sources == 1 else 's'}. "
+        "`nmevision shortcuts` and the subgroup tables of `nmevision evaluate` look for it.",
+        "It always names one of its own diagnoses, also for an image of none of them.",
+    ]
+    return "## Bias, Risks, and Limitations\n\n" + "\n".join(f"- {line}" for line in lines)
+
+
+def _findings(info: BundleInfo) -> str:
+    """Return how well each finding is graded on validation, and how both routes are weighed."""
+    if not info.findings or info.fusion is None:
+        return ""
+    rows = []
+    for finding in info.findings:
+        n = sum(map(sum, finding.confusion))
+        near = sum(
+            count for i, row in enumerate(finding.confusion) for j, count in enumerate(row) if abs(i - j) <= 1
+        )
+        exact = sum(row[i] for i, row in enumerate(finding.confusion))
+        shares = f"{exact / n:.2f} | {near / n:.2f}" if n else "- | -"
+        rows.append(f"| `{finding.key}` | {'/'.join(map(str, finding.train_counts))} | {n} | {shares} |")
+    alone = ", ".join(info.unlearned)
+    return "\n".join(
+        [
+            "### Findings",
+            "",
+            "Each is graded 0 to 3; the cited profiles turn grades into a second answer beside the learned one. "
+            f"Both are pooled: learned weight {info.fusion.learned:.2f}, profiles {info.fusion.knowledge:.2f}, fitted "
+            f"on {info.fusion.images} validation images."
+            + (f" Known from the literature alone, without a training image: {alone}." if alone else ""),
+            "",
+            "| finding | training images of grade 0/1/2/3 | validation images | graded exactly | within 1 |",
+            "|---|---|---|---|---|",
+            *rows,
         ]
     )
 
@@ -74,51 +180,92 @@ def _what_it_does(info: BundleInfo) -> str:
 def _trained_on(info: BundleInfo) -> str:
     counts: dict[str, Any] = info.training.get("counts", {})
     rows = [
-        f"| {split} | {diagnosis} | {n['patients']} | {n['images']} |"
+        f"| {split} | {_plain(diagnosis)} | {n['patients']} | {n['images']} |"
         for split, by_diagnosis in counts.items()
         for diagnosis, n in by_diagnosis.items()
     ]
     sources = ", ".join(
-        f"{name or 'not stated'} ({n})" for name, n in info.training.get("sources", {}).items()
+        f"{_plain(name) or 'not stated'} ({n})" for name, n in info.training.get("sources", {}).items()
     )
     return "\n".join(
         [
-            "## What it was trained on",
+            "## Training Details",
+            "",
             "| split | diagnosis | patients | images |",
             "|---|---|---|---|",
             *rows,
             "",
             f"Sources (images): {sources or 'not stated'}. A sample without patient_id counts as one patient.",
-        ]
-    )
-
-
-def _steering(info: BundleInfo) -> str:
-    found = info.validation
-    return "\n".join(
-        [
-            "## Validation",
-            f"Epoch {found.get('epoch', '?')} of {found.get('epochs', '?')}; loss {_number(found.get('loss'))}, "
-            f"balanced accuracy {_number(found.get('balanced_accuracy'))} on {found.get('images', '?')} images of "
-            f"{found.get('patients', '?')} patients. These figures chose the epoch and the temperature, so they "
-            "flatter the model and are no result. Results come from `nmevision predict` and `nmevision evaluate` "
-            "on images it has not seen.",
             f"Configurations tried on this manifest so far: {info.training.get('configurations_tried', '?')}.",
         ]
     )
 
 
 def _licences(licences: dict[str, int], info: BundleInfo) -> str:
-    stated = ", ".join(f"{name or 'not stated'} ({n})" for name, n in licences.items()) or "not stated"
-    weights = info.network.weights_licence or "not stated"
+    stated = ", ".join(f"{_plain(name) or 'not stated'} ({n})" for name, n in licences.items())
+    weights = _plain(info.network.weights_licence) or "not stated"
     return (
-        f"## Licences\nTraining images: {stated}. Starting weights: {weights}. Their conditions may bind "
-        "whoever passes this model on."
+        f"### Licences\n\nTraining images: {stated or 'not stated'}. Starting weights: {weights}. Their conditions may "
+        "bind whoever passes this model on."
     )
 
 
-def _use(info: BundleInfo) -> str:
-    return f"## Use\n```\nnmevision predict models/{info.name} FOLDER --out DIR\n```"
+def _evaluation(info: BundleInfo, results: Sequence[Result]) -> str:
+    """Return the results on unseen images, if any, and apart from them what steered the training."""
+    found = info.validation
+    lines = ["## Evaluation", ""]
+    if results:
+        lines += [
+            "### Results",
+            "",
+            "| set | metric | value (95 % interval) | patients |",
+            "|---|---|---|---|",
+        ]
+        for one in results:
+            limits = f" ({one.low:.3f} to {one.high:.3f}, {one.method})" if one.low is not None else ""
+            lines.append(
+                f"| {_plain(one.dataset)} | {_plain(one.name)} | {one.value:.3f}{limits} | {one.n} |"
+            )
+    else:
+        lines.append(
+            "No results stand here. They come from `nmevision predict` and `nmevision evaluate` on images it has not "
+            "seen, whose report names testing data, factors and metrics."
+        )
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "### Validation",
+            "",
+            f"Epoch {found.get('epoch', '?')} of {found.get('epochs', '?')}; loss {_number(found.get('loss'))}, "
+            f"balanced accuracy {_number(found.get('balanced_accuracy'))} on {found.get('images', '?')} images of "
+            f"{found.get('patients', '?')} patients. These figures chose the epoch and the temperature, so they "
+            "flatter the model and are no result.",
+        ]
+    )
+
+
+def _technical(info: BundleInfo) -> str:
+    network, frame = info.network, info.preprocessing
+    looks = f"{network.views} mirrored and turned looks are averaged. " if network.views > 1 else ""
+    versions = ", ".join(f"{name} {value}" for name, value in info.versions.items())
+    return (
+        f"## Technical Specifications\n\n{looks}Network: {network.backbone} at {frame.width} x {frame.height} pixels, "
+        f"started from {network.weights_from}. Logits are divided by the temperature {info.temperature:.3f}, fitted on "
+        f"validation. Versions: {versions}."
+    )
+
+
+def _glossary(info: BundleInfo) -> str:
+    words = {
+        "bundle": "a trained model as one folder",
+        "finding": "something graded 0 to 3, such as parakeratosis",
+        "group": "the diagnoses that share one pattern, which the image can really tell",
+        "NME": "necrolytic migratory erythema",
+        "phantom": "a synthetic image, never evidence about disease",
+    }
+    shown = {word: means for word, means in words.items() if word != "phantom" or info.phantom}
+    return "## Glossary\n\n" + "\n".join(f"- {word}: {means}" for word, means in shown.items())
 
 
 def _number(value: object) -> str:

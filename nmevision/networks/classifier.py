@@ -7,8 +7,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-DIAGNOSIS = "diagnosis"
-"""The task whose outputs are the taxonomy's diagnoses in order."""
+from nmevision.networks.tasks import FEATURES
+
+
+def mean_of(values: list[Tensor]) -> Tensor:
+    """Return the mean of equally shaped values; a single one stays exactly as it is."""
+    return values[0] if len(values) == 1 else torch.stack(values).mean(0)
 
 
 class Classifier(nn.Module):
@@ -50,6 +54,17 @@ class Classifier(nn.Module):
         return self
 
     @torch.inference_mode()
-    def logits(self, images: Tensor, task: str = DIAGNOSIS) -> Tensor:
-        """Return one task's logits as float32 on the CPU, without gradients."""
-        return self(images)[task].float().cpu()
+    def outputs(self, images: Tensor, views: int = 1) -> dict[str, Tensor]:
+        """Return task -> logits, and FEATURES, as float32 on the CPU, without gradients.
+
+        views: 1, or the mean over 4 mirrored looks, or over these and their quarter turns (8; square images).
+        """
+        layout = torch.channels_last if images.is_contiguous(memory_format=torch.channels_last) else None
+        looks = [images, images.flip(3), images.flip(2), images.flip(2, 3)][:views]
+        if views == 8:
+            looks += [look.transpose(2, 3) for look in looks]
+        features = [
+            self.backbone(look.contiguous(memory_format=layout or torch.contiguous_format)) for look in looks
+        ]
+        found = {task: mean_of([head(f) for f in features]) for task, head in self.heads.items()}
+        return {name: v.float().cpu() for name, v in (found | {FEATURES: mean_of(features)}).items()}

@@ -10,14 +10,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nmevision.config import TrainSection
+from nmevision.grades import UNKNOWN
 
 
 @dataclass(frozen=True)
 class Mixed:
-    """A batch of blended images: `share` of `labels` and the rest of `partners`."""
+    """A batch of blended images: `share` of `targets` and the rest of `partners`."""
 
     images: Tensor
-    labels: Tensor
+    targets: Tensor
     partners: Tensor
     share: float
 
@@ -44,7 +45,7 @@ class BalancedCrossEntropy(nn.Module):
         self.register_buffer("prior", torch.tensor(np.log(frequency), dtype=torch.float32), persistent=False)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the training loss of float N x k logits and int64 N labels.
+        """Return the training loss of float N x k logits and int64 N labels, -1 where unknown.
 
         The sum is divided by N, not by the weights met in this batch (they average 1 over the training
         set), so that small batches, accumulated steps and several processes ask the same of the network.
@@ -54,13 +55,10 @@ class BalancedCrossEntropy(nn.Module):
             logits = logits + self.prior
         weights = self.weights if self.balance == "weights" else None
         smoothing = self.smoothing
-        total = F.cross_entropy(logits, labels, weights, label_smoothing=smoothing, reduction="sum")
+        total = F.cross_entropy(
+            logits, labels, weights, label_smoothing=smoothing, reduction="sum", ignore_index=UNKNOWN
+        )
         return total / len(labels)
-
-    def mixed(self, logits: Tensor, batch: Mixed) -> Tensor:
-        """Return the loss of a blended batch (Zhang 2018, arXiv:1710.09412)."""
-        own, other = self(logits, batch.labels), self(logits, batch.partners)
-        return batch.share * own + (1 - batch.share) * other
 
     def validation(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Return the summed loss and the summed weight, so that batches add up exactly.
@@ -72,20 +70,24 @@ class BalancedCrossEntropy(nn.Module):
         return (losses * weights[labels]).sum(), weights[labels].sum()
 
 
-def mix(images: Tensor, labels: Tensor, alpha: float, generator: np.random.Generator) -> Mixed:
+def mix(images: Tensor, targets: Tensor, alpha: float, generator: np.random.Generator) -> Mixed:
     """Return the batch blended with a shuffled copy of itself; the share is drawn from Beta(alpha, alpha)."""
     share = float(generator.beta(alpha, alpha))
-    partner = torch.from_numpy(generator.permutation(len(labels))).to(labels.device)
-    return Mixed(share * images + (1 - share) * images[partner], labels, labels[partner], share)
+    partner = torch.from_numpy(generator.permutation(len(targets))).to(targets.device)
+    return Mixed(share * images + (1 - share) * images[partner], targets, targets[partner], share)
 
 
-def class_counts(labels: list[int], classes: int) -> np.ndarray:
-    """Return float64 training samples per class."""
-    return np.bincount(np.asarray(labels, dtype=np.int64), minlength=classes).astype(np.float64)
+def class_counts(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Return float64 training samples per class; labels are int64, -1 where unknown."""
+    return np.bincount(labels[labels != UNKNOWN], minlength=classes).astype(np.float64)
 
 
-def sampling_weights(labels: list[int], classes: int, settings: TrainSection) -> np.ndarray | None:
-    """Return per-sample drawing weights for balanced sampling, None where it is not asked for."""
+def sampling_weights(labels: np.ndarray, classes: int, settings: TrainSection) -> np.ndarray | None:
+    """Return per-sample drawing weights for balanced sampling, None where it is not asked for.
+
+    Samples without a diagnosis are drawn as often as those of one class more.
+    """
     if settings.balance != "sampling":
         return None
-    return 1 / class_counts(labels, classes)[labels]
+    counts = np.append(class_counts(labels, classes), (labels == UNKNOWN).sum())
+    return 1 / counts[labels]  # -1 picks the last

@@ -9,41 +9,51 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from nmevision import __version__
 from nmevision.config import ExperimentConfig
-from nmevision.networks.classifier import DIAGNOSIS
+from nmevision.grades import UNKNOWN
+from nmevision.networks.tasks import DIAGNOSIS
+from nmevision.training.calibration import calibrated
 from nmevision.training.preparation import Prepared
 from nmevision.training.starting import StartingNetwork
 
 
-def validation_facts(
+def _validation_facts(
     config: ExperimentConfig, prepared: Prepared, checkpoint: dict[str, Any], logits: Any, labels: Any
 ) -> dict[str, Any]:
     """Return what steered the training, with its n; never a result."""
-    right = logits.argmax(axis=1) == labels
-    recalls = [float(right[labels == k].mean()) for k in sorted(set(labels.tolist()))]
-    log_likelihood = log_softmax(logits, axis=1)[np.arange(len(labels)), labels]
-    return {
+    facts: dict[str, Any] = {
         "epoch": int(checkpoint["epoch"]) + 1,
         "epochs": config.train.epochs,
-        "loss": float(-log_likelihood.mean()),
-        "balanced_accuracy": sum(recalls) / len(recalls),
         "images": len(labels),
         "patients": int(prepared.part("val").cases.nunique()),
     }
+    known = labels != UNKNOWN
+    if known.any():
+        right = logits.argmax(axis=1)[known] == labels[known]
+        recalls = [float(right[labels[known] == k].mean()) for k in sorted(set(labels[known].tolist()))]
+        log_likelihood = log_softmax(logits[known], axis=1)[np.arange(known.sum()), labels[known]]
+        facts["loss"] = float(-log_likelihood.mean())
+        facts["balanced_accuracy"] = sum(recalls) / len(recalls)
+    return facts
 
 
 def bundle_record(
     config: ExperimentConfig,
     network: StartingNetwork,
     prepared: Prepared,
-    temperature: float,
-    validation: dict[str, Any],
+    checkpoint: dict[str, Any],
+    outputs: dict[str, NDArray[np.float64]],
+    targets: NDArray[np.int64],
     tried: int,
 ) -> dict[str, Any]:
-    """Return the bundle's record; paths of this machine stay out of it."""
+    """Return the bundle's record; paths of this machine stay out of it.
+
+    outputs: task -> logits of the validation images; targets: theirs, N x (1 + J + F), -1 where unknown.
+    """
     content = config.model_dump(mode="json", exclude={"output"})
     for section, key in (("data", "manifest"), ("data", "root"), ("model", "weights")):
         value = content[section][key]
@@ -61,13 +71,14 @@ def bundle_record(
         "positive": config.positive,
         "network": {
             "backbone": config.model.backbone,
-            "tasks": {DIAGNOSIS: len(prepared.taxonomy.keys)},
+            "tasks": {task: values.shape[1] for task, values in outputs.items()},
             "image_size": frame.height,
+            "views": config.model.views,
             "weights_from": network.weights_from,
             "weights_licence": network.weights_licence,
         },
         "preprocessing": frame,
-        "temperature": temperature,
+        **calibrated(config, prepared, outputs, targets),
         "training": {
             "config": content,
             "fingerprint": config.fingerprint,
@@ -77,7 +88,7 @@ def bundle_record(
             "licences": prepared.tally("licence"),
             "configurations_tried": tried,
         },
-        "validation": validation,
+        "validation": _validation_facts(config, prepared, checkpoint, outputs[DIAGNOSIS], targets[:, 0]),
         "versions": _versions(),
     }
 

@@ -12,29 +12,37 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
+from torch.utils.data import Subset
 
 from nmevision.config import ExperimentConfig
 from nmevision.data.dataset import ImageDataset
 from nmevision.data.transforms import build_augmentation
 from nmevision.errors import ConfigError, DataError
-from nmevision.evaluation.calibration import fit_temperature
 from nmevision.manifest import Manifest
 from nmevision.networks.backbones import best_memory_format
 from nmevision.networks.bundle import Bundle, open_bundle, refuse_existing, save_bundle
+from nmevision.networks.novelty import fit as fit_novelty
+from nmevision.networks.tasks import FEATURES
+from nmevision.taxonomy import Taxonomy
 from nmevision.training.callbacks import shaping_callbacks
 from nmevision.training.hardware import Hardware, choose_hardware
 from nmevision.training.loaders import EpochSampler, plain_loader, resolve_workers, training_loader
-from nmevision.training.losses import BalancedCrossEntropy, class_counts, sampling_weights
-from nmevision.training.preparation import Prepared, describe, prepare, read_input
+from nmevision.training.losses import class_counts, sampling_weights
+from nmevision.training.objective import Objective
+from nmevision.training.preparation import Asked, Prepared, asked_of, describe, prepare, read_input
 from nmevision.training.progress import progress_callbacks
-from nmevision.training.record import bundle_record, validation_facts
+from nmevision.training.record import bundle_record
 from nmevision.training.run_folder import RunFolder, configurations_tried, open_run
 from nmevision.training.starting import StartingNetwork, starting_network
-from nmevision.training.task import ClassificationTask, collect_logits
+from nmevision.training.task import ClassificationTask, collect_outputs
+
+MOST = 2000
+"""Training images whose features say what is usual; more would change little."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +74,10 @@ def train(config: ExperimentConfig, resume: bool = False) -> Trained | None:
         manifest, taxonomy = read_input(config)
         torch.manual_seed(config.seed)
         # before the run folder, so that wrong weights leave no trace
-        network = starting_network(config, len(taxonomy.keys))
+        asked = asked_of(config, manifest)
+        network = starting_network(config, len(taxonomy.keys), asked)
         run, prepared = _in_turn(
-            hardware, lambda lead: _prepare(config, manifest, taxonomy, resume or not lead)
+            hardware, lambda lead: _prepare(config, manifest, taxonomy, asked, resume or not lead)
         )
         if target.exists():
             return _finished(config, prepared, run, target) if first else None
@@ -84,11 +93,11 @@ def train(config: ExperimentConfig, resume: bool = False) -> Trained | None:
 
 
 def _prepare(
-    config: ExperimentConfig, manifest: Manifest, taxonomy: Any, resume: bool
+    config: ExperimentConfig, manifest: Manifest, taxonomy: Taxonomy, asked: Asked, resume: bool
 ) -> tuple[RunFolder, Prepared]:
     run = open_run(config, manifest.fingerprint, resume)
     try:
-        return run, prepare(config, manifest, taxonomy, run)
+        return run, prepare(config, manifest, taxonomy, asked, run)
     except DataError:
         if not resume:
             run.discard()  # nothing was trained: a mended table may start under the same name
@@ -118,16 +127,16 @@ def _in_turn(hardware: Hardware, work: Any) -> Any:
 
 
 def _dataset(
-    config: ExperimentConfig, network: StartingNetwork, prepared: Prepared, split: str
+    config: ExperimentConfig, network: StartingNetwork, prepared: Prepared, split: str, vary: bool
 ) -> ImageDataset:
-    """Return one split's images; those of train are varied."""
+    """Return one split's images, varied or as prediction sees them."""
     frame, augment = network.preprocessing, None
-    if split == "train":
+    if vary:
         augment = build_augmentation(
             config.modality, frame.height, frame.width, frame.fill, **config.augment.model_dump()
         )
     paths = [sample.path for sample in prepared.part(split).samples()]
-    return ImageDataset(paths, prepared.labels(split), frame, augment, config.data.max_pixels)
+    return ImageDataset(paths, prepared.targets(split), frame, augment, config.data.max_pixels)
 
 
 def _fit(
@@ -140,7 +149,7 @@ def _fit(
 ) -> L.Trainer:
     """Train to the end; the best and the last checkpoint are in the run folder."""
     settings = config.train
-    labels, classes = prepared.labels("train"), len(prepared.taxonomy.keys)
+    labels, classes = prepared.targets("train")[:, 0], len(prepared.taxonomy.keys)
     workers = resolve_workers(config.data.workers, hardware.devices)
     sampler = EpochSampler(
         len(labels),
@@ -150,13 +159,13 @@ def _fit(
         hardware.rank,
         hardware.processes,
     )
-    train_loader = training_loader(_dataset(config, network, prepared, "train"), sampler, workers)
-    val_set = _dataset(config, network, prepared, "val")
+    train_loader = training_loader(_dataset(config, network, prepared, "train", vary=True), sampler, workers)
+    val_set = _dataset(config, network, prepared, "val", vary=False)
     share = max(1, settings.batch_size // hardware.processes)
     val_loader = plain_loader(val_set, share, workers, hardware.rank, hardware.processes)
-    loss = BalancedCrossEntropy(class_counts(labels, classes), settings.balance, settings.label_smoothing)
+    objective = Objective(class_counts(labels, classes), len(prepared.asked.findings), settings)
     updates = settings.epochs * -(-len(sampler) // settings.accumulate)
-    task = ClassificationTask(network.module, loss, settings, updates, config.seed)
+    task = ClassificationTask(network.module, objective, settings, updates, config.seed)
     network.module.to(memory_format=best_memory_format("cuda" if hardware.accelerator == "gpu" else "cpu"))
     with _quiet():
         trainer = _trainer(config, run, hardware, sampler.batch)
@@ -207,15 +216,31 @@ def _finish(
     prefix = "network."
     state = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
     network.module.load_state_dict(state)
-    loader = plain_loader(_dataset(config, network, prepared, "val"), config.train.batch_size, 0)
-    logits, labels = collect_logits(network.module, loader, "cuda" if torch.cuda.is_available() else "cpu")
-    temperature = fit_temperature(logits, labels)
+    outputs, targets = _outputs(config, network, prepared, "val")
+    usual = fit_novelty(
+        _outputs(config, network, prepared, "train", MOST)[0][FEATURES], outputs.pop(FEATURES)
+    )
     tried = configurations_tried(run.path.parent, prepared.fingerprint)
-    validation = validation_facts(config, prepared, checkpoint, logits, labels)
-    info = bundle_record(config, network, prepared, temperature, validation, tried)
+    info = bundle_record(config, network, prepared, checkpoint, outputs, targets, tried)
     seen = prepared.manifest.frame.loc[prepared.manifest.frame["split"] != "test", "sha256"].tolist()
-    bundle = save_bundle(target, network.module, info, seen)
+    bundle = save_bundle(target, network.module, info, seen, usual)
     return Trained(bundle, run.path, prepared.part("test"), tried)
+
+
+def _outputs(
+    config: ExperimentConfig,
+    network: StartingNetwork,
+    prepared: Prepared,
+    split: str,
+    most: int | None = None,
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return what the network says of one split's images, unvaried, and their targets; of `most`, evenly taken."""
+    data: Any = _dataset(config, network, prepared, split, vary=False)
+    if most is not None and len(data) > most:
+        data = Subset(data, np.linspace(0, len(data) - 1, most).astype(int).tolist())
+    loader = plain_loader(data, config.train.batch_size, resolve_workers(config.data.workers))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return collect_outputs(network.module, loader, device, config.model.views)
 
 
 def _finished(config: ExperimentConfig, prepared: Prepared, run: RunFolder, target: Path) -> Trained:

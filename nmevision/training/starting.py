@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nmevision.config import ExperimentConfig
+from nmevision.grades import STEPS
 from nmevision.networks.backbones import backbone_preprocessing, build_backbone, freeze_first
-from nmevision.networks.classifier import DIAGNOSIS, Classifier
+from nmevision.networks.classifier import Classifier
+from nmevision.networks.tasks import DIAGNOSIS, FIELDS, FINDINGS
 from nmevision.preprocessing import Preprocessing
+from nmevision.training.preparation import Asked
 
 SLIDE_WHITE = (255, 255, 255)
 """What surrounds tissue on a slide; photographs are padded with the mean colour."""
@@ -23,8 +26,8 @@ class StartingNetwork:
     weights_licence: str
 
 
-def starting_network(config: ExperimentConfig, classes: int) -> StartingNetwork:
-    """Return the network with its starting weights."""
+def starting_network(config: ExperimentConfig, classes: int, asked: Asked) -> StartingNetwork:
+    """Return the network with its starting weights: heads for `classes` diagnoses and all that is asked."""
     model = config.model
     backbone = build_backbone(
         model.backbone, model.weights, drop_path=model.drop_path, image_size=model.image_size
@@ -38,5 +41,7 @@ def starting_network(config: ExperimentConfig, classes: int) -> StartingNetwork:
         mean=model.mean,
         std=model.std,
     )
-    module = Classifier(backbone.module, backbone.width, {DIAGNOSIS: classes}, model.dropout)
+    sizes = {DIAGNOSIS: classes, FINDINGS: STEPS * len(asked.findings), FIELDS: len(asked.fields)}
+    tasks = {task: n for task, n in sizes.items() if n}
+    module = Classifier(backbone.module, backbone.width, tasks, model.dropout)
     return StartingNetwork(module, preprocessing, backbone.weights, backbone.licence)

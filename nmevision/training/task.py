@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
-from torchmetrics import SumMetric
+from torchmetrics import MetricCollection, SumMetric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassAUROC
 
 from nmevision.config import TrainSection
 from nmevision.data.dataset import Batch
 from nmevision.errors import RunError
+from nmevision.grades import UNKNOWN
 from nmevision.networks.backbones import best_memory_format
-from nmevision.networks.classifier import DIAGNOSIS, Classifier
-from nmevision.training.losses import BalancedCrossEntropy, mix
+from nmevision.networks.classifier import Classifier
+from nmevision.networks.tasks import DIAGNOSIS
+from nmevision.training.losses import mix
+from nmevision.training.objective import Objective, Outputs, ValidationSums
 from nmevision.training.optimiser import build_optimiser, build_schedule
 
 
@@ -28,16 +32,16 @@ class ClassificationTask(L.LightningModule):
     """
 
     def __init__(
-        self, network: Classifier, loss: BalancedCrossEntropy, settings: TrainSection, updates: int, seed: int
+        self, network: Classifier, objective: Objective, settings: TrainSection, updates: int, seed: int
     ) -> None:
         super().__init__()
-        self.network, self.loss, self.settings = network, loss, settings
+        self.network, self.objective, self.settings = network, objective, settings
         self.updates, self.seed = updates, seed
-        classes = len(loss.weights)
-        self.val_sum = SumMetric(
-            nan_strategy="disable"
-        )  # the default would drop NaN and call 0 the best loss
-        self.val_weight = SumMetric()
+        classes = len(objective.diagnosis.weights)
+        # not "warn": it would drop NaN and call 0 the best loss
+        names = [field.name for field in fields(ValidationSums)]
+        sums: dict[str, Any] = {name: SumMetric(nan_strategy="disable") for name in names}
+        self.val_sums = MetricCollection(sums, compute_groups=False)  # equal at first is not the same
         self.val_accuracy = MulticlassAccuracy(classes, average="macro")
         self.val_auroc = MulticlassAUROC(classes, average="macro")
 
@@ -49,38 +53,44 @@ class ClassificationTask(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the loss of one batch."""
-        images, labels = batch
+        images, targets = batch
         if self.settings.mixup > 0:
             where = [self.seed, self.current_epoch, batch_index, self.global_rank]
-            mixed = mix(images, labels, self.settings.mixup, np.random.default_rng(where))
-            loss = self.loss.mixed(self._logits(mixed.images), mixed)
+            mixed = mix(images, targets, self.settings.mixup, np.random.default_rng(where))
+            loss: Tensor = self.objective.mixed(self._outputs(mixed.images), mixed)
         else:
-            loss = self.loss(self._logits(images), labels)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(labels), sync_dist=True)
+            loss = self.objective(self._outputs(images), targets)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(targets), sync_dist=True)
         return loss
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """Add one batch to the validation sums."""
-        images, labels = batch
-        logits = self._logits(images)
-        total, weight = self.loss.validation(logits, labels)
-        self.val_sum.update(total)
-        self.val_weight.update(weight)
-        self.val_accuracy.update(logits.float(), labels)
-        self.val_auroc.update(logits.float(), labels)
+        images, targets = batch
+        outputs = self._outputs(images)
+        sums = self.objective.validation(outputs, targets)
+        for name, metric in self.val_sums.items():
+            metric.update(getattr(sums, name))
+        known = targets[:, 0] != UNKNOWN
+        if known.any():
+            for metric in (self.val_accuracy, self.val_auroc):
+                metric.update(outputs[DIAGNOSIS][known].float(), targets[known, 0])
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation figures over all processes, each sample counted once."""
-        loss = self.val_sum.compute() / self.val_weight.compute()
+        sums = ValidationSums(**{name: metric.compute() for name, metric in self.val_sums.items()})
+        loss = self.objective.together(sums)
         if not torch.isfinite(loss):
             raise RunError(
                 f"the validation loss of epoch {self.current_epoch + 1} is not a number: the training has "
                 f"diverged; lower train.lr (now {self.settings.lr:g}) or raise train.warmup"
             )
         self.log("val_loss", loss, rank_zero_only=False, sync_dist=False)
-        self.log("val_balanced_accuracy", self.val_accuracy.compute(), sync_dist=False)
-        self.log("val_auroc", self.val_auroc.compute(), sync_dist=False)
-        for metric in (self.val_sum, self.val_weight, self.val_accuracy, self.val_auroc):
+        if sums.diagnosis_weight > 0:
+            self.log("val_balanced_accuracy", self.val_accuracy.compute(), sync_dist=False)
+            self.log("val_auroc", self.val_auroc.compute(), sync_dist=False)
+        if sums.grades > 0:
+            self.log("val_finding_loss", sums.findings / sums.grades, sync_dist=False)
+        for metric in (self.val_sums, self.val_accuracy, self.val_auroc):
             metric.reset()
 
     def configure_optimizers(self) -> Any:
@@ -89,16 +99,21 @@ class ClassificationTask(L.LightningModule):
         schedule = build_schedule(optimiser, self.updates, self.settings.warmup)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def _logits(self, images: Tensor) -> Tensor:
+    def _outputs(self, images: Tensor) -> Outputs:
         images = images.contiguous(memory_format=best_memory_format(images.device.type))
-        return self.network(images)[DIAGNOSIS]
+        outputs: Outputs = self.network(images)
+        return outputs
 
 
-def collect_logits(network: Classifier, loader: Any, device: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return float64 logits (n x k) and int64 labels (n) of a loader in order, in float32 arithmetic."""
+def collect_outputs(
+    network: Classifier, loader: Any, device: str, views: int
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return task -> float64 logits and the int64 targets of a loader in order, in float32 arithmetic."""
     network = network.to(device).eval()
-    logits, labels = [], []
-    for images, batch_labels in loader:
-        logits.append(network.logits(images.to(device)).numpy().astype(np.float64))
-        labels.append(batch_labels.numpy())
-    return np.concatenate(logits), np.concatenate(labels)
+    outputs: dict[str, list[np.ndarray]] = {}
+    targets = []
+    for images, batch_targets in loader:
+        for task, logits in network.outputs(images.to(device), views).items():
+            outputs.setdefault(task, []).append(logits.numpy().astype(np.float64))
+        targets.append(batch_targets.numpy())
+    return {task: np.concatenate(parts) for task, parts in outputs.items()}, np.concatenate(targets)

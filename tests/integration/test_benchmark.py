@@ -110,7 +110,7 @@ def test_a_second_run_predicts_nothing_and_gives_the_same_board(
     def refuse(*_: object) -> None:
         raise RuntimeError("predictions were there already")
 
-    monkeypatch.setattr(TorchEngine, "logits", refuse)
+    monkeypatch.setattr(TorchEngine, "outputs", refuse)
     answer = contest.run()
     assert answer.code == 0, answer.err
     assert before == {name: (board / f"leaderboard.{name}").read_bytes() for name in before}

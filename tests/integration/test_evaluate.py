@@ -72,13 +72,13 @@ def test_scores_are_those_of_scikit_learn_by_patient(tables: Path, tmp_path: Pat
     first = f"AUROC of nme {scores['auroc', 'nme', 'all']['value']:.3f}"
     assert answer.out.startswith(first)
     assert "6 positive and 12 negative patients" in answer.out
-    assert answer.out.splitlines()[-1] == str(tmp_path / "report" / "report.md")
+    assert answer.out.splitlines()[-1] == str(tmp_path / "report" / "report.html")
 
 
 def test_report_has_its_pages_and_figures(tables: Path, tmp_path: Path) -> None:
     evaluate(tables, tmp_path / "report")
     files = {path.name: path.read_bytes() for path in (tmp_path / "report").iterdir()}
-    assert set(files) == {"report.json", "report.md", *FIGURES}
+    assert set(files) == {"report.json", "report.md", "report.html", *FIGURES}
     for name, data in files.items():
         if name.endswith(".png"):
             assert data.startswith(b"\x89PNG")
@@ -109,7 +109,7 @@ def test_script_remakes_the_report_without_torch_and_without_images(tables: Path
     assert answer.code == 0, answer.err
     here, there = tmp_path / "here", tmp_path / "there"
     assert {path.name for path in there.iterdir()} == {path.name for path in here.iterdir()}
-    for name in ("report.json", "report.md"):
+    for name in ("report.json", "report.md", "report.html"):
         assert (here / name).read_bytes() == (there / name).read_bytes()
 
 

@@ -31,7 +31,7 @@ SAME = 1e-6
 """The same image in another place of a batch may differ in the last digits of float32."""
 PLANTED = "Planted Photographer 4711"
 COLUMNS = ["id", "path", "status", "message"]
-ANSWER = ["group", "p_group_necrolytic", "p_group_inflammatory", "diagnosis", *(f"p_{key}" for key in LOOKS)]
+ANSWER = ["group", "p_group_necrolytic", "p_group_inflammatory", "diagnosis", *(f"p_{key}" for key in LOOKS), "novelty"]
 
 
 def predict(bundle: Path, images: Path, out: Path, *more: str, code: int = 0) -> list[str]:
@@ -164,15 +164,15 @@ KILL_MID_RUN = """
 import os, signal
 from nmevision.inference.engine import TorchEngine
 
-logits, calls = TorchEngine.logits, []
+outputs, calls = TorchEngine.outputs, []
 
 def fatal(engine, images):
     calls.append(len(images))
     if len(calls) == 4:
         os.kill(os.getpid(), signal.SIGKILL)
-    return logits(engine, images)
+    return outputs(engine, images)
 
-TorchEngine.logits = fatal
+TorchEngine.outputs = fatal
 from nmevision.cli import main
 main("predict")
 """
@@ -292,7 +292,7 @@ def cut_the_weights(bundle: Path) -> None:
 
 def edit_the_record(bundle: Path) -> None:
     path = bundle / "bundle.json"
-    path.write_text(path.read_text(encoding="utf-8").replace('"format": 1', '"format": 2'), encoding="utf-8")
+    path.write_text(path.read_text(encoding="utf-8").replace('"format": 2', '"format": 99'), encoding="utf-8")
 
 
 def forget_what_was_seen(bundle: Path) -> None:
@@ -310,7 +310,7 @@ def reach_outside(bundle: Path) -> None:
     ("tamper", "words"),
     [
         (cut_the_weights, "weights.safetensors: its SHA-256 is not the one in bundle.json"),
-        (edit_the_record, "bundle format 2, written by nmevision"),
+        (edit_the_record, "bundle format 99, written by nmevision"),
         (forget_what_was_seen, "seen.txt is missing"),
         (reach_outside, "'../other' is no plain file name"),
         (shutil.rmtree, "is no bundle: it has no bundle.json"),

@@ -128,7 +128,7 @@ def straight(world: World, tmp_path_factory: pytest.TempPathFactory) -> Training
     [
         "nmevision.training.preparation.assign_splits",
         "nmevision.training.task.ClassificationTask.validation_step",
-        "nmevision.training.run.fit_temperature",
+        "nmevision.training.calibration.fit_temperature",
         "nmevision.training.run.save_bundle",
         "nmevision.journeys.predict_and_evaluate.Predictor",
         "nmevision.journeys.predict_and_evaluate.evaluate_files",

@@ -19,6 +19,7 @@ from small_world import CONFIGS, EPOCHS, LOOKS, SHARED, Training, World, make_wo
 from nmevision.config import load
 from nmevision.files import sha256_of
 from nmevision.networks.bundle import open_bundle
+from nmevision.training.preparation import Asked
 from nmevision.training.starting import starting_network
 
 PLAIN = (
@@ -65,7 +66,7 @@ def differ(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
 
 def test_bundle_holds_weights_a_record_and_a_card_but_no_pickle(trained: Training, world: World) -> None:
     files = {path.name: path for path in trained.bundle.iterdir()}
-    assert set(files) == {"weights.safetensors", "bundle.json", "README.md", "seen.txt"}
+    assert set(files) == {"weights.safetensors", "novelty.safetensors", "bundle.json", "README.md", "seen.txt"}
     record = json.loads(files["bundle.json"].read_text(encoding="utf-8"))
     for name, digest in record["files"].items():
         assert sha256_of(files[name]) == digest
@@ -78,7 +79,8 @@ def test_bundle_holds_weights_a_record_and_a_card_but_no_pickle(trained: Trainin
     assert record["training"]["sources"].keys() == {"north", "south"}
     assert record["training"]["config"]["data"]["manifest"] == "manifest.csv"
     card = files["README.md"].read_text(encoding="utf-8")
-    assert card.startswith("# shared")
+    assert card.startswith("---\nlicense:")
+    assert "\n# shared\n" in card
     assert "| train | nme | 6 | 12 |" in card
     assert "Not a medical device" in card
 
@@ -128,7 +130,7 @@ def test_terminal_shows_splits_one_line_per_epoch_and_where_things_lie(trained: 
     assert sum(line.startswith("epoch ") for line in lines) == EPOCHS
     assert all("images/s" in line for line in lines if line.startswith("epoch "))
     assert lines[-2] == f"bundle: {trained.bundle.resolve()}"
-    assert lines[-1] == f"test report: {(trained.run / 'test' / 'report.md').resolve()}"
+    assert lines[-1] == f"test report: {(trained.run / 'test' / 'report.html').resolve()}"
 
 
 def test_the_drawn_looks_are_learned(trained: Training) -> None:
@@ -226,7 +228,7 @@ def test_only_the_heads_learn_while_the_backbone_is_frozen(skewed: World, tmp_pa
     with chdir(training.run):
         config = load("config.yaml")
     torch.manual_seed(config.seed)
-    start = {name: value.numpy() for name, value in starting_network(config, 3).module.state_dict().items()}
+    start = {name: value.numpy() for name, value in starting_network(config, 3, Asked((), ())).module.state_dict().items()}
     for name, value in weights(training).items():
         unchanged = np.array_equal(value, start[name])
         assert unchanged == name.startswith("backbone."), name
@@ -241,7 +243,7 @@ def test_patience_ends_a_training_that_no_longer_improves(skewed: World, tmp_pat
 
 @pytest.mark.parametrize("keep", ["best", "last"])
 def test_keep_chooses_the_epoch(keep: str, skewed: World, tmp_path: Path) -> None:
-    rough = ("model.backbone=test_convnext", "train.lr=0.02", "train.epochs=4", "train.warmup=0.9")
+    rough = ("model.backbone=test_convnext", "model.views=1", "train.lr=0.02", "train.epochs=4", "train.warmup=0.9")
     training = train_here(skewed, "kept", tmp_path, *PLAIN, *rough, f"train.keep={keep}")
     losses = epochs(training)["val_loss"]
     best = int(losses.to_numpy().argmin()) + 1

@@ -35,11 +35,11 @@ class Narrow(nn.Module):
         self.inner, self.most, self.error = inner, most, error
         self.tried: list[int] = []
 
-    def logits(self, batch: torch.Tensor) -> torch.Tensor:
+    def outputs(self, batch: torch.Tensor, views: int) -> dict[str, torch.Tensor]:
         self.tried.append(len(batch))
         if len(batch) > self.most:
             raise self.error
-        return self.inner.logits(batch)  # type: ignore[operator, no-any-return]
+        return self.inner.outputs(batch, views)  # type: ignore[operator, no-any-return]
 
 
 OUT_OF_MEMORY = [
@@ -50,24 +50,24 @@ OUT_OF_MEMORY = [
 ]
 
 
-def test_the_logits_are_the_networks(bundle: Bundle) -> None:
-    found = TorchEngine(bundle, 4).logits(images(10))
-    expected = tiny_network().logits(torch.from_numpy(np.stack(images(10)))).numpy()
+def test_the_outputs_are_the_networks(bundle: Bundle) -> None:
+    found = TorchEngine(bundle, 4).outputs(images(10))["diagnosis"]
+    expected = tiny_network().outputs(torch.from_numpy(np.stack(images(10))))["diagnosis"].numpy()
     assert found.dtype == np.float64
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=lambda error: type(error).__name__)
 def test_batches_shrink_until_they_fit_and_stay_small(bundle: Bundle, error: Exception) -> None:
-    expected = TorchEngine(bundle, 4).logits(images(21))
+    expected = TorchEngine(bundle, 4).outputs(images(21))["diagnosis"]
     engine = TorchEngine(bundle, 16)
     narrow = Narrow(engine.network, 4, error)
     engine.network = narrow  # type: ignore[assignment]
-    np.testing.assert_array_equal(engine.logits(images(21)), expected)
+    np.testing.assert_array_equal(engine.outputs(images(21))["diagnosis"], expected)
     assert engine.batch_size == 4
     assert narrow.tried[:3] == [16, 8, 4]
     assert set(narrow.tried[2:]) == {4}
-    engine.logits(images(5))
+    engine.outputs(images(5))["diagnosis"]
     assert set(narrow.tried[2:]) == {4}  # the larger sizes are not tried again
 
 
@@ -75,14 +75,14 @@ def test_one_image_too_large_is_told_in_words(bundle: Bundle) -> None:
     engine = TorchEngine(bundle, 4)
     engine.network = Narrow(engine.network, 0, OUT_OF_MEMORY[0])  # type: ignore[assignment]
     with pytest.raises(ImageError, match="memory does not suffice for one image"):
-        engine.logits(images(3))
+        engine.outputs(images(3))["diagnosis"]
 
 
 def test_another_error_is_not_taken_for_memory(bundle: Bundle) -> None:
     engine = TorchEngine(bundle, 4)
     engine.network = Narrow(engine.network, 0, RuntimeError("shapes differ"))  # type: ignore[assignment]
     with pytest.raises(RuntimeError, match="shapes differ"):
-        engine.logits(images(3))
+        engine.outputs(images(3))["diagnosis"]
     assert engine.batch_size == 4
 
 
@@ -94,14 +94,14 @@ def test_an_image_gets_the_same_answer_whatever_stands_beside_it(bundle: Bundle,
     for seed in range(4):
         batch = images(n, seed)
         batch[place] = images(1, 99)[0]
-        answers.append(engine.logits(batch)[place])
+        answers.append(engine.outputs(batch)["diagnosis"][place])
     for answer in answers[1:]:
         np.testing.assert_array_equal(answer, answers[0])  # to the last bit
     # at another place of the batch the products may be summed in another order
-    np.testing.assert_allclose(engine.logits(images(1, 99))[0], answers[0], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(engine.outputs(images(1, 99))["diagnosis"][0], answers[0], rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("n", [1, 3, 7])
 def test_a_batch_that_is_not_full_changes_nothing(bundle: Bundle, n: int) -> None:
     engine = TorchEngine(bundle, 8)
-    np.testing.assert_array_equal(engine.logits(images(8))[:n], engine.logits(images(8)[:n]))
+    np.testing.assert_array_equal(engine.outputs(images(8))["diagnosis"][:n], engine.outputs(images(8)[:n])["diagnosis"])

@@ -16,12 +16,12 @@ HASH = "a" * 64
 
 
 def answer(identity: str, status: str = "ok") -> dict[str, Any]:
-    shares = None if status == "error" else [0.25, 0.75]
+    values = {} if status == "error" else {"p_x": 0.25, "p_y": 0.75, "novelty": 0.5}
     return {
         "id": identity,
         "status": status,
         "message": "ünü\n" if status != "ok" else "",
-        "probabilities": shares,
+        "values": values,
     }
 
 
@@ -115,7 +115,12 @@ def test_a_finished_table_is_taken_over_but_its_errors(tmp_path: Path) -> None:
     finished(tmp_path)
     answers = Journal(tmp_path, HASH, resume=True).answers
     assert set(answers) == {"007", "c"}
-    assert answers["007"] == {"id": "007", "status": "ok", "message": "", "probabilities": [0.25, 0.75]}
+    assert answers["007"] == {
+        "id": "007",
+        "status": "ok",
+        "message": "",
+        "values": {"p_x": 0.25, "p_y": 0.75},
+    }
     assert answers["c"]["status"] == "flagged"
 
 

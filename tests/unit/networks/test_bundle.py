@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_bundle import TAXONOMY, tiny_bundle, tiny_info, tiny_network
+from tiny_bundle import TAXONOMY, everything_usual, tiny_bundle, tiny_info, tiny_network
 
 from nmevision.errors import BundleError
 from nmevision.files import sha256_of
@@ -17,6 +17,7 @@ from nmevision.networks import bundle as bundle_module
 from nmevision.networks.bundle import Bundle, open_bundle, save_bundle
 
 IMAGES = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+USUAL = everything_usual(tiny_network())
 
 
 @pytest.fixture
@@ -35,10 +36,10 @@ class TestRoundTrip:
     @pytest.mark.parametrize("backbone", ["test_resnet", "test_vit", "test_convnext"])
     def test_the_logits_are_the_same(self, tmp_path: Path, backbone: str) -> None:
         saved = tiny_bundle(tmp_path / "m", backbone, seed=3)
-        expected = tiny_network(backbone, seed=3).logits(IMAGES)
-        assert torch.equal(saved.network().logits(IMAGES), expected)
+        expected = tiny_network(backbone, seed=3).outputs(IMAGES)["diagnosis"]
+        assert torch.equal(saved.network().outputs(IMAGES)["diagnosis"], expected)
         again = open_bundle(tmp_path / "m")
-        assert torch.equal(again.network().logits(IMAGES), expected)
+        assert torch.equal(again.network().outputs(IMAGES)["diagnosis"], expected)
         assert not again.network().training
 
     def test_the_record_is_the_same(self, saved: Bundle) -> None:
@@ -53,8 +54,8 @@ class TestRoundTrip:
         network.train()
         network(IMAGES + 2)
         network.eval()
-        saved = save_bundle(tmp_path / "m", network, tiny_info(), [])
-        assert torch.equal(saved.network().logits(IMAGES), network.logits(IMAGES))
+        saved = save_bundle(tmp_path / "m", network, tiny_info(), [], everything_usual(network))
+        assert torch.equal(saved.network().outputs(IMAGES)["diagnosis"], network.outputs(IMAGES)["diagnosis"])
 
     def test_what_was_seen_is_kept_short(self, tmp_path: Path) -> None:
         digests = ["a" * 64, "b" * 64, "a" * 64]
@@ -63,7 +64,7 @@ class TestRoundTrip:
 
     def test_the_folder_holds_these_files_and_no_other_path(self, saved: Bundle) -> None:
         names = {path.name for path in saved.folder.iterdir()}
-        assert names == {"bundle.json", "weights.safetensors", "README.md", "seen.txt"}
+        assert names == {"bundle.json", "weights.safetensors", "README.md", "seen.txt", "novelty.safetensors"}
         assert [path.name for path in saved.folder.parent.iterdir()] == ["tiny"]
         for path in saved.folder.iterdir():
             assert path.stat().st_mode & 0o044 == 0o044  # others may read a result
@@ -76,7 +77,7 @@ class TestSaving:
     def test_a_model_is_never_overwritten(self, saved: Bundle) -> None:
         before = saved.hash
         with pytest.raises(BundleError, match="exists already; choose another name"):
-            save_bundle(saved.folder, tiny_network(seed=9), tiny_info(), [])
+            save_bundle(saved.folder, tiny_network(seed=9), tiny_info(), [], USUAL)
         assert open_bundle(saved.folder).hash == before
 
     @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
@@ -95,14 +96,14 @@ class TestSaving:
         info = tiny_info()
         info["network"] = info["network"] | {"backbone": "test_vit"}
         with pytest.raises(BundleError, match="does not fit test_vit"):
-            save_bundle(tmp_path / "m", tiny_network("test_resnet"), info, [])
+            save_bundle(tmp_path / "m", tiny_network("test_resnet"), info, [], USUAL)
         assert list(tmp_path.iterdir()) == []
 
     def test_an_incomplete_record_is_refused(self, tmp_path: Path) -> None:
         info = tiny_info(temperature=0)
         del info["modality"]
         with pytest.raises(BundleError, match=r"(?s)2 problems.*modality: missing.*temperature: found 0"):
-            save_bundle(tmp_path / "m", tiny_network(), info, [])
+            save_bundle(tmp_path / "m", tiny_network(), info, [], USUAL)
         assert list(tmp_path.iterdir()) == []
 
 
@@ -135,7 +136,7 @@ class TestOpening:
         with pytest.raises(BundleError, match=r"temprature: unknown key \(did you mean 'temperature'\?\)"):
             open_bundle(saved.folder)
 
-    @pytest.mark.parametrize("number", [2, 0, None, "1"])
+    @pytest.mark.parametrize("number", [1, 3, 0, None, "2"])
     def test_another_format(self, saved: Bundle, number: object) -> None:
         edit(saved.folder, lambda content: content.update(format=number, nmevision="9.9"))
         with pytest.raises(
@@ -199,7 +200,7 @@ class TestNetwork:
 class TestCard:
     def test_it_says_what_the_model_is_not(self, saved: Bundle) -> None:
         card = (saved.folder / "README.md").read_text()
-        assert card.startswith("# tiny\n\nFor research. Not a medical device")
+        assert "\n---\n\n# tiny\n\nFor research. Not a medical device" in card
         assert "H&E cannot tell NME from zinc deficiency, pellagra" in card
         assert "phantom" not in card.casefold()
         assert "| train | nme | 3 | 5 |" in card

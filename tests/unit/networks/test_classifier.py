@@ -9,7 +9,8 @@ import torch
 from tiny_bundle import tiny_network
 from torch import nn
 
-from nmevision.networks.classifier import DIAGNOSIS, Classifier
+from nmevision.networks.classifier import Classifier
+from nmevision.networks.tasks import DIAGNOSIS
 
 IMAGES = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
@@ -85,7 +86,25 @@ def test_dropout_only_while_training() -> None:
 
 def test_logits_are_plain_float32() -> None:
     network = tiny_network().bfloat16()
-    found = network.logits(IMAGES.bfloat16())
+    found = network.outputs(IMAGES.bfloat16())[DIAGNOSIS]
     assert found.dtype == torch.float32
     assert found.device.type == "cpu"
     assert not found.requires_grad
+
+
+@pytest.mark.parametrize(("views", "turned"), [(1, False), (4, False), (8, True)])
+def test_views_make_the_answer_blind_to_mirrors_and_turns(views: int, turned: bool) -> None:
+    network = tiny_network()
+    found = network.outputs(IMAGES, views)[DIAGNOSIS]
+    mirrored = network.outputs(IMAGES.flip(3), views)[DIAGNOSIS]
+    quarter = network.outputs(IMAGES.rot90(1, (2, 3)), views)[DIAGNOSIS]
+    assert torch.allclose(found, mirrored, atol=1e-5) == (views > 1)
+    assert torch.allclose(found, quarter, atol=1e-5) == turned
+
+
+def test_views_are_the_mean_of_single_looks() -> None:
+    network = tiny_network()
+    looks = [IMAGES, IMAGES.flip(3), IMAGES.flip(2), IMAGES.flip(2, 3)]
+    looks += [look.transpose(2, 3) for look in looks]
+    expected = torch.stack([network.outputs(look.contiguous())[DIAGNOSIS] for look in looks]).mean(0)
+    torch.testing.assert_close(network.outputs(IMAGES, 8)[DIAGNOSIS], expected)

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from nmevision.config import TrainSection
-from nmevision.training.losses import BalancedCrossEntropy, class_counts, mix, sampling_weights
+from nmevision.training.losses import BalancedCrossEntropy, Mixed, class_counts, mix, sampling_weights
+from nmevision.training.objective import Objective
 
 COUNTS = np.array([6.0, 3.0, 1.0])
 LOGITS = torch.tensor([[2.0, 0.0, -1.0], [0.5, 1.5, 0.0], [0.0, 0.0, 0.0], [-1.0, 2.0, 1.0]])
@@ -77,6 +78,25 @@ def test_validation_sums_over_batches_are_the_whole(balance: str) -> None:
     assert (whole / weight).item() == pytest.approx(expected.item(), abs=1e-6)
 
 
+def test_unknown_labels_teach_nothing() -> None:
+    known = torch.tensor([0, 1, -1, 0])
+    for balance in ("none", "weights", "sampling", "logits"):
+        loss = BalancedCrossEntropy(COUNTS, balance, 0.1)
+        logits = LOGITS.clone().requires_grad_()
+        loss(logits, known).backward()
+        assert logits.grad is not None
+        assert not logits.grad[2].any()
+        assert logits.grad[[0, 1, 3]].any(dim=1).all()
+
+
+def test_samples_without_a_diagnosis_are_drawn_like_a_class_of_their_own() -> None:
+    labels = np.array([0, 0, 0, 1, -1, -1])
+    weights = sampling_weights(labels, 2, TrainSection(balance="sampling"))
+    assert weights is not None
+    for k in (0, 1, -1):
+        assert weights[labels == k].sum() == pytest.approx(1)
+
+
 def test_half_precision_logits_are_judged_in_full() -> None:
     loss = BalancedCrossEntropy(COUNTS, "none", 0.0)
     assert loss(LOGITS.bfloat16(), LABELS).dtype == torch.float32
@@ -95,9 +115,11 @@ class TestMixup:
         partner = other[:, 0, 0, 0].round().long()
         assert sorted(partner.tolist()) == [0, 1, 2, 3]
         assert torch.equal(mixed.partners, LABELS[partner])
-        loss = BalancedCrossEntropy(COUNTS, "none", 0.0)
+        objective = Objective(COUNTS, 0, TrainSection(balance="none", label_smoothing=0.0))
+        targets = Mixed(mixed.images, mixed.targets[:, None], mixed.partners[:, None], mixed.share)
         expected = mixed.share * by_hand(LOGITS, LABELS) + (1 - mixed.share) * by_hand(LOGITS, mixed.partners)
-        assert loss.mixed(LOGITS, mixed).item() == pytest.approx(expected.mean(), abs=1e-6)
+        found = objective.mixed({"diagnosis": LOGITS}, targets)
+        assert found.item() == pytest.approx(expected.mean(), abs=1e-6)
 
     def test_the_same_generator_gives_the_same_blend(self) -> None:
         images = torch.randn(4, 3, 2, 2)
@@ -114,16 +136,16 @@ class TestMixup:
 
 
 def test_class_counts() -> None:
-    counts = class_counts([0, 2, 2, 0, 0], 4)
+    counts = class_counts(np.array([0, 2, 2, -1, 0, 0]), 4)
     assert counts.tolist() == [3, 0, 2, 0]
     assert counts.dtype == np.float64
 
 
 def test_sampling_weights_make_the_classes_equal() -> None:
-    labels = [0] * 6 + [1] * 3 + [2]
+    labels = np.array([0] * 6 + [1] * 3 + [2])
     weights = sampling_weights(labels, 3, TrainSection(balance="sampling"))
     assert weights is not None
     for k in range(3):
-        assert weights[np.array(labels) == k].sum() == pytest.approx(1)
+        assert weights[labels == k].sum() == pytest.approx(1)
     for balance in ("none", "weights", "logits"):
         assert sampling_weights(labels, 3, TrainSection(balance=balance)) is None

@@ -1,0 +1,69 @@
+"""What is fitted on validation once the weights are fixed: temperatures, confusions, and how routes are pooled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, softmax
+
+from nmevision.config import ExperimentConfig
+from nmevision.evaluation.calibration import fit_temperature
+from nmevision.grades import STEPS, UNKNOWN, expected_grade, grade_probabilities, grade_spread
+from nmevision.knowledge.fusion import Fusion
+from nmevision.knowledge.loading import load_knowledge
+from nmevision.knowledge.route import KnowledgeRoute
+from nmevision.networks.tasks import DIAGNOSIS, FIELDS, FINDINGS
+from nmevision.training.grading import finding_records
+from nmevision.training.preparation import Prepared
+
+Outputs = dict[str, NDArray[np.float64]]
+
+
+def calibrated(
+    config: ExperimentConfig, prepared: Prepared, outputs: Outputs, targets: NDArray[np.int64]
+) -> dict[str, Any]:
+    """Return the bundle's temperature, unlearned, findings, fields and fusion.
+
+    outputs: task -> logits of the validation images; targets: theirs, N x (1 + J + F), -1 where unknown.
+    """
+    labels, asked = targets[:, 0], prepared.asked
+    known = labels != UNKNOWN
+    temperature = fit_temperature(outputs[DIAGNOSIS][known], labels[known])
+    graded = slice(1, 1 + len(asked.findings))
+    findings = finding_records(
+        asked.findings,
+        outputs.get(FINDINGS, np.empty((len(targets), 0))),
+        targets[:, graded],
+        prepared.targets("train")[:, graded],
+    )
+    unlearned = prepared.unlearned if config.train.diagnosis_weight > 0 else prepared.taxonomy.keys
+    own = [i for i, key in enumerate(prepared.taxonomy.keys) if key not in unlearned]
+    fusion = None
+    if findings:
+        learned = softmax(outputs[DIAGNOSIS] / temperature, axis=1)
+        knowledge = _knowledge(config, prepared, findings, outputs)
+        mine = np.isin(labels, own)
+        truth = np.searchsorted(own, labels[mine])
+        fusion = Fusion.fit(learned[mine][:, own], knowledge[mine][:, own], truth)
+    return {
+        "temperature": temperature,
+        "unlearned": unlearned,
+        "findings": findings,
+        "fields": asked.fields,
+        "fusion": fusion,
+    }
+
+
+def _knowledge(
+    config: ExperimentConfig, prepared: Prepared, findings: list[dict[str, Any]], outputs: Outputs
+) -> NDArray[np.float64]:
+    """Return what the profiles say of the validation images, N x D."""
+    keys = [record["key"] for record in findings]
+    confusions = [record["confusion"] for record in findings]
+    route = KnowledgeRoute(load_knowledge(), config.modality, prepared.taxonomy, keys, confusions)
+    steps = outputs[FINDINGS].reshape(-1, len(keys), STEPS)
+    p = grade_probabilities(steps, [record["temperature"] for record in findings])
+    seen = {key: expit(outputs[FIELDS][:, j]) for j, key in enumerate(prepared.asked.fields)}
+    return route.read(expected_grade(p), grade_spread(p), seen).diagnoses
