@@ -44,8 +44,12 @@ def test_a_reading_table_is_the_counts_shrunk_toward_the_ordinal_model() -> None
     shares = np.array([[[0, 0, 0, 1], [0, 1, 0, 0], [1, 0, 0, 0]]], dtype=float)
     prior = grade_masses(np.arange(4), PRIOR_VARIANCE)
     table = reading_table(text, np.zeros_like(tags), shares, 1)
-    np.testing.assert_allclose(table[0, 3], (np.array([0, 1, 0, 1]) + PSEUDO_CELLS * prior[3]) / (PSEUDO_CELLS + 2))
+    np.testing.assert_allclose(
+        table[0, 3], (np.array([0, 1, 0, 1]) + PSEUDO_CELLS * prior[3]) / (PSEUDO_CELLS + 2)
+    )
     np.testing.assert_allclose(table[0, 2], prior[2])  # never written: the ordinal model alone
     by_tag = reading_table(text, tags, shares, 2)
-    np.testing.assert_allclose(by_tag[0, 3], (np.array([0, 0, 0, 1]) + PSEUDO_CELLS * table[0, 3]) / (PSEUDO_CELLS + 1))
+    np.testing.assert_allclose(
+        by_tag[0, 3], (np.array([0, 0, 0, 1]) + PSEUDO_CELLS * table[0, 3]) / (PSEUDO_CELLS + 1)
+    )
     np.testing.assert_allclose(by_tag.sum(axis=-1), 1)

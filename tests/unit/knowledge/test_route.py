@@ -88,5 +88,5 @@ def test_a_given_grade_replaces_the_networks_row_by_row() -> None:
     necrolytic = reader.groups.index("necrolytic")
     assert after.groups[0, necrolytic] > before.groups[0, necrolytic]
     np.testing.assert_array_equal(after.groups[1], before.groups[1])
-    with pytest.raises(ConfigError, match="'parakeratose' is no finding.*parakeratosis"):
+    with pytest.raises(ConfigError, match=r"'parakeratose' is no finding.*parakeratosis"):
         reader.read(means, spreads, None, {"parakeratose": np.array([1.0, 1.0])})

@@ -1,0 +1,1 @@
+"""What findings and cited profiles can do on real patients: the UCI Dermatology experiment (KNOWLEDGE, section 4)."""
