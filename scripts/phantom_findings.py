@@ -55,7 +55,8 @@ def main() -> None:
 
 def _grades(table: pd.DataFrame) -> list[str]:
     """Return a line per finding: quadratic-weighted kappa with its interval and n, the NME-defining ones marked."""
-    keys = [name.removeprefix(SPREAD_PREFIX) for name in table if name.startswith(SPREAD_PREFIX)]
+    names = [str(name) for name in table]
+    keys = [name.removeprefix(SPREAD_PREFIX) for name in names if name.startswith(SPREAD_PREFIX)]
     truth = table[[f"{FINDING_PREFIX}{key}_true" for key in keys]].replace("", "-1").astype(float).astype(int)
     masses = from_mean_and_sd(
         table[[FINDING_PREFIX + key for key in keys]], table[[SPREAD_PREFIX + key for key in keys]]
@@ -77,11 +78,11 @@ def _routes(table: pd.DataFrame) -> list[str]:
     """Return the AUROC of the necrolytic group by route and by what it is told from; by patient."""
     members = [d.key for d in load_knowledge().diagnoses.values() if d.group == "necrolytic"]
     own = [f"learned_{key}" for key in members if f"learned_{key}" in table]
-    table = table.assign(learned=table[own].sum(axis=1))
+    table = table.copy().assign(learned=table[own].sum(axis=1))
     cases = table.groupby("patient_id_true").agg(
         {
             "diagnosis_true": "first",
-            **{c: "mean" for c in table if c in SCORES.values() or c.startswith("p_")},
+            **{c: "mean" for c in map(str, table) if c in SCORES.values() or c.startswith("p_")},
         }
     )
     is_nme, in_group = cases["diagnosis_true"] == "nme", cases["diagnosis_true"].isin(members)

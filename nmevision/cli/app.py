@@ -122,6 +122,7 @@ def evaluate(
     out: Out,
     positive: Annotated[str | None, typer.Option(help="diagnosis or group to report first")] = None,
     taxonomy: Annotated[Path | None, typer.Option(help="how the manifest's labels are read")] = None,
+    author: Annotated[Path | None, typer.Option(help="YAML of what only you can tell; gaps say what")] = None,
 ) -> None:
     """Score predictions: every figure with its n of patients and its interval."""
     from nmevision.reporting.evaluate import evaluate_files
@@ -129,8 +130,8 @@ def evaluate(
     from nmevision.taxonomy import load_taxonomy
 
     reading = load_taxonomy(taxonomy) if taxonomy else None
-    print(headline(evaluate_files(predictions, manifest, out, reading, positive)))
-    print((out / "report.md").resolve())
+    print(headline(evaluate_files(predictions, manifest, out, reading, positive, author=author)))
+    print((out / "report.html").resolve())
 
 
 @app.command(epilog=EPILOG)
@@ -162,6 +163,50 @@ def reason(
     outcome = reason_about(grades, out, modality_of(modality), profiles, prior, set_ or [])
     print(outcome.text)
     raise typer.Exit(1 if outcome.counts["error"] else 0)
+
+
+@app.command(epilog=EPILOG)
+def shortcuts(
+    manifest: Annotated[Path, typer.Argument(help="the table with the true diagnoses; its images are read")],
+    out: Out,
+    bundle: Annotated[Path | None, typer.Option(help="a trained model's folder: test it as well")] = None,
+    taxonomy: Annotated[Path | None, typer.Option(help="how labels are read; the model's by default")] = None,
+    positive: Annotated[str | None, typer.Option(help="diagnosis or group; the model's, or nme")] = None,
+    most: Annotated[int, typer.Option(min=2, help="images shown to the model in all variants")] = 500,
+) -> None:
+    """Look for what tells the classes apart without the disease: in the images, and in a model."""
+    from nmevision.journeys.shortcuts import find_shortcuts
+
+    print(find_shortcuts(manifest, out, bundle, taxonomy, positive, most).text)
+
+
+@app.command(epilog=EPILOG)
+def features(
+    bundle: Annotated[str, typer.Argument(help="a trained model's folder, or `colours`: the baseline")],
+    manifest: Annotated[Path, typer.Argument(help="the table of images")],
+    out: Annotated[Path, typer.Option(help="file to write, such as features.safetensors; continued")],
+) -> None:
+    """Compute what a model sees in each image, once, into a safe file."""
+    from nmevision.inference.features import extract_with
+
+    outcome = extract_with(bundle, manifest, out)
+    print(outcome.text)
+    raise typer.Exit(1 if outcome.failed else 0)
+
+
+@app.command("rare-class", epilog=EPILOG)
+def rare_class(
+    features: Annotated[Path, typer.Argument(help="as `nmevision features` wrote it")],
+    manifest: Annotated[Path, typer.Argument(help="the table with the true diagnoses")],
+    out: Out,
+    config: Annotated[Path | None, typer.Option(help="YAML: surrogates, shots, episodes ...")] = None,
+    taxonomy: Annotated[Path | None, typer.Option(help="how labels are read; as written by default")] = None,
+    predictions: Annotated[Path | None, typer.Option(help="predictions.csv: adds the knowledge")] = None,
+) -> None:
+    """Hide known diseases in turn and reveal k patients: what are k patients with NME worth?"""
+    from nmevision.journeys.rare_class import rare_class
+
+    print(rare_class(features, manifest, out, config, taxonomy, predictions).text)
 
 
 @app.command(epilog=EPILOG)

@@ -52,7 +52,9 @@ class TorchEngine:
 
     def _forward(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         tensor = torch.from_numpy(batch).to(self.device).contiguous(memory_format=self._layout)
-        return {task: v.numpy().astype(np.float64) for task, v in self.network.outputs(tensor, self.views).items()}
+        return {
+            task: v.numpy().astype(np.float64) for task, v in self.network.outputs(tensor, self.views).items()
+        }
 
     def _shrink(self) -> None:
         """Halve the batch, or give up where it was one image."""

@@ -15,7 +15,16 @@ from nmevision.networks.bundle import Bundle
 from nmevision.predictions import DECIMALS, PredictionTable, by_case
 
 PREDICTIONS, CASES, FACTS = "predictions.csv", "cases.csv", "run.json"
-RECORD = {"created", "nmevision", "network", "preprocessing", "temperature", "unlearned", "fusion", "training"}
+RECORD = {
+    "created",
+    "nmevision",
+    "network",
+    "preprocessing",
+    "temperature",
+    "unlearned",
+    "fusion",
+    "training",
+}
 RECORD |= {"validation", "versions"}
 """Fields of the bundle's record that a report tells of the model."""
 

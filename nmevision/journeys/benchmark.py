@@ -42,7 +42,7 @@ METRICS = {
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """The rows, one per set and bundle, and the Markdown page with its path."""
+    """The rows, one per set and bundle, the Markdown page, and the path of the same as HTML."""
 
     rows: list[Row]
     text: str

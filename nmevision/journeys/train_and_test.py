@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from nmevision.config import ExperimentConfig
+from nmevision.journeys.model_card import write_results
 from nmevision.journeys.predict_and_evaluate import predict_and_evaluate
 from nmevision.training.run import Trained, train
 
@@ -11,7 +14,8 @@ def train_and_test(config: ExperimentConfig, resume: bool = False) -> Trained | 
     """Train a bundle; where the split has test rows, report on them in RUN/test.
 
     The test rows are opened here, once per configuration, after everything is fixed; the report says
-    how many configurations were tried on this manifest. Returns None on all processes but the first.
+    how many configurations were tried on this manifest, and the bundle's card shows the results.
+    Returns None on all processes but the first.
     """
     trained = train(config, resume)
     if trained is None:
@@ -19,8 +23,10 @@ def train_and_test(config: ExperimentConfig, resume: bool = False) -> Trained | 
     print(f"bundle: {trained.bundle.folder.resolve()}")
     if len(trained.test):
         out = trained.run / "test"
-        predict_and_evaluate(trained.bundle, trained.test, out)
-        print(f"test report: {(out / 'report.md').resolve()}")
+        report = predict_and_evaluate(trained.bundle, trained.test, out)
+        held_out = f"test split of {Path(config.data.manifest or '').name}"
+        write_results(trained.bundle, report, held_out, trained.test.fingerprint)
+        print(f"test report: {(out / 'report.html').resolve()}")
     else:
         print("no test rows: evaluate on held-out images with `nmevision predict` and `nmevision evaluate`")
     return trained

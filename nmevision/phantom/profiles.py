@@ -21,6 +21,8 @@ DIAGNOSES = ("nme", "psoriasis", "eczema", "normal")
 NME = "nme"
 CHANGED = {"a": 0.22, "u": 0.20, "c": 0.40, "t": 0.34}
 """Chance that a grade of 1 to 3 is drawn one higher or lower, by how well the profile's cell is evidenced."""
+ALIKE = 1
+"""Grades of NME and another deficiency dermatosis that differ by no more are drawn alike."""
 STRAY = 0.03
 """Chance that a finding the profile says is absent is drawn at grade 1."""
 NEVER_STRAY = (
@@ -57,7 +59,9 @@ def stages_of(diagnosis: str) -> dict[str, Profile]:
     """Return the profile of every stage of a diagnosis.
 
     The deficiency dermatoses take the early and chronic profiles of NME, and their own as active: the same
-    stages are described for zinc deficiency (source medscape-ae-workup of the knowledge).
+    stages are described for zinc deficiency (source medscape-ae-workup of the knowledge). Where their own grade
+    is within ALIKE of NME's, NME's is drawn: no source read tells zinc deficiency from NME on H&E, and one grade is
+    less than the profiles are sure of.
 
     Raises:
         DataError: no H&E field is drawn for this diagnosis.
@@ -73,8 +77,17 @@ def stages_of(diagnosis: str) -> dict[str, Profile]:
     groups = knowledge.group_of
     if diagnosis != NME and groups[diagnosis] == groups[NME]:
         staged = {p.stage: p for p in knowledge.profiles_of("histology", NME)}
-        return {stage: own[""] if stage == "active" else p for stage, p in staged.items()}
+        return {stage: _like(p, own[""]) if stage == "active" else p for stage, p in staged.items()}
     return own
+
+
+def _like(nme: Profile, own: Profile) -> Profile:
+    """Return a deficiency dermatosis' own profile with NME's cells where they do not differ for certain."""
+    cells = {
+        key: nme.cells[key] if abs(cell.grade - nme.cells[key].grade) <= ALIKE else cell
+        for key, cell in own.cells.items()
+    }
+    return own.model_copy(update={"cells": cells})
 
 
 def draw_case(diagnosis: str, rng: np.random.Generator) -> Case:

@@ -147,4 +147,4 @@ def _below_junction(relief: Relief, place: Placement, window: Window, lift: Valu
 def _distance(mask: Mask, mpp: float) -> Map:
     """Return for each true pixel its distance to the nearest false one, micrometres."""
     found = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
-    return np.minimum(found * np.float32(mpp), np.float32(FAR))
+    return np.asarray(np.minimum(found, np.float32(FAR / mpp)) * np.float32(mpp), np.float32)

@@ -1,4 +1,4 @@
-"""From predictions.csv and a manifest to report.json, report.md and figures; no images, no torch."""
+"""From predictions.csv and a manifest to report.json, two pages and figures; no images, no torch."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from nmevision.errors import EvaluationError
-from nmevision.evaluation.report import EvaluationReport, evaluate, json_safe, positive_target
+from nmevision.evaluation.report import EvaluationReport, evaluate, positive_target
 from nmevision.files import sha256_of, sha256_of_text, write_json, write_text
 from nmevision.manifest import read_manifest
 from nmevision.predictions import PredictionTable, read_predictions
+from nmevision.reporting.artefacts import RUN_FILE, SHORTCUTS, Artefacts, artefacts_of, read_json
+from nmevision.reporting.author import Author, read_author
 from nmevision.reporting.figures import NAMES, draw_all
 from nmevision.reporting.markdown import render
+from nmevision.reporting.page import page_html
+from nmevision.reporting.report_file import report_content
 from nmevision.taxonomy import Taxonomy, taxonomy_from
 
-RUN_FILE = "run.json"
 REPORT = "report.json"
-PAGE = "report.md"
+PAGE, HTML = "report.md", "report.html"
 
 
 def evaluate_files(
@@ -29,18 +32,23 @@ def evaluate_files(
     taxonomy: Taxonomy | None = None,
     positive: str | None = None,
     seed: int = 0,
+    author: Path | None = None,
 ) -> EvaluationReport:
-    """Score predictions.csv against a manifest; write report.json, report.md and the figures to `out`.
+    """Score predictions.csv against a manifest; write report.json, report.html, report.md and figures to `out`.
 
     taxonomy: how the manifest's labels are read; by default that of run.json beside the predictions
         (the model's own), else the predicted diagnoses themselves.
     positive: a diagnosis or group; by default that of run.json, else 'nme' where it is a diagnosis.
+    author: YAML of what only the authors can tell (see author.py); what is missing stands as a gap.
+    shortcuts.json in `out`, else beside the predictions, becomes part of the report.
     Raises EvaluationError where `out` holds a report of something else; one of the same inputs is
     written anew. DataError, ConfigError where a file does not say what it should.
     """
     predictions_csv, manifest_path, out = Path(predictions_csv), Path(manifest_path), Path(out)
     table = read_predictions(predictions_csv)
-    run = _read_run(predictions_csv.with_name(RUN_FILE))
+    statements = read_author(author) if author else Author()
+    run_file = predictions_csv.with_name(RUN_FILE)
+    run = read_json(run_file) if run_file.exists() else {}
     taxonomy = taxonomy or _taxonomy(run, table, predictions_csv)
     positive = positive if positive is not None else run.get("positive")
     target = positive_target(taxonomy, positive)
@@ -52,41 +60,25 @@ def evaluate_files(
     }
     _refuse_other_report(out, inputs)
     manifest = read_manifest(manifest_path, purpose="evaluate", taxonomy=taxonomy)
-    bundle = run.get("bundle") or {}
+    tests = [one / SHORTCUTS for one in (out, predictions_csv.parent) if (one / SHORTCUTS).exists()]
+    artefacts = artefacts_of(run, inputs, tests[0] if tests else None, statements)
     report = evaluate(table, manifest, taxonomy, positive, seed)
-    if bundle.get("phantom") and not report.phantom:
+    if artefacts.bundle.get("phantom") and not report.phantom:
         warning = "The model was made from phantoms (synthetic images): it was never meant for real ones."
         report = dataclasses.replace(report, caveats=(warning, *report.caveats))
-    write_report(report, out, inputs, bundle)
+    write_report(report, out, artefacts)
     return report
 
 
-def write_report(
-    report: EvaluationReport, out: Path, inputs: Mapping[str, Any], bundle: Mapping[str, Any]
-) -> None:
+def write_report(report: EvaluationReport, out: Path, artefacts: Artefacts) -> None:
     """Write report.json first (its inputs allow a broken-off writing to be repeated), then the rest."""
-    content = {"inputs": dict(inputs), "bundle": dict(bundle)} | report.to_dict()
-    write_json(out / REPORT, json_safe(content))
+    write_json(out / REPORT, report_content(report, artefacts))
     missing = draw_all(report, out)
     for name in missing:
         for suffix in (".png", ".svg"):
             (out / name).with_suffix(suffix).unlink(missing_ok=True)
-    write_text(out / PAGE, render(report, inputs, bundle, missing))
-
-
-def _read_run(path: Path) -> dict[str, Any]:
-    """Return what the prediction wrote about itself, {} where there is no run.json."""
-    if not path.exists():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as problem:
-        raise EvaluationError(
-            f"{path}: cannot be read as JSON: {problem}; predict again or remove it"
-        ) from None
-    if not isinstance(content, dict):
-        raise EvaluationError(f"{path}: expected a mapping, found {type(content).__name__}")
-    return content
+    write_text(out / PAGE, render(report, artefacts, missing))
+    write_text(out / HTML, page_html(report, artefacts))
 
 
 def _taxonomy(run: Mapping[str, Any], table: PredictionTable, where: Path) -> Taxonomy:
@@ -106,7 +98,7 @@ def _taxonomy(run: Mapping[str, Any], table: PredictionTable, where: Path) -> Ta
 def _refuse_other_report(out: Path, inputs: Mapping[str, Any]) -> None:
     """Raise EvaluationError where `out` holds a report made from other inputs."""
     figures = [f"{name}{suffix}" for name in NAMES for suffix in (".png", ".svg")]
-    present = [name for name in (REPORT, PAGE, *figures) if (out / name).exists()]
+    present = [name for name in (REPORT, PAGE, HTML, *figures) if (out / name).exists()]
     if not present:
         return
     try:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from nmevision.evaluation.claims import PHANTOM_NOTICE, RESEARCH_ONLY
+from nmevision.evaluation.intervals import Interval
+from nmevision.evaluation.metrics import Value
 from nmevision.evaluation.report import EvaluationReport
-from nmevision.evaluation.scores import ALL, Score
+from nmevision.evaluation.scores import Score
 from nmevision.evaluation.truth import counted
+from nmevision.reporting.artefacts import Artefacts
+from nmevision.reporting.contents import contents
 from nmevision.reporting.figures import NAMES, interval
 
-LISTED = 20
-"""Left-out images or patients named on the page; report.json names all."""
 TITLES = {
     "auroc": "AUROC",
     "auprc": "AUPRC (average precision)",
@@ -26,61 +27,31 @@ TITLES = {
     "sensitivity_at_specificity_0.95": "sensitivity at specificity 0.95 (descriptive)",
     "sensitivity_at_specificity_0.90": "sensitivity at specificity 0.90 (descriptive)",
     "mann_whitney_p": "p that it ranks no better than chance",
+    "partial_auroc_0.10": "AUROC at specificities above 0.9 only (McClish)",
+    "auprc_at_prevalence_0.01": "AUPRC if 1 % were positive",
+    "auprc_at_prevalence_0.001": "AUPRC if 0.1 % were positive",
+    "likelihood_ratio_positive": "likelihood ratio of a positive call (LR+)",
+    "likelihood_ratio_negative": "likelihood ratio of a negative call (LR−)",
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
     "macro_f1": "macro-F1",
+    "mcc": "Matthews' correlation (R_K)",
     "macro_auroc": "AUROC, mean over classes",
     "brier": "Brier score",
+    "brier_skill": "Brier skill over the base rates",
+    "nll": "negative log-likelihood",
     "ece_width15": "ECE, most probable diagnosis, 15 equal-width bins",
     "ece_mass10": "ECE, 10 equal-mass bins",
 }
 
 
-def render(
-    report: EvaluationReport, inputs: Mapping[str, Any], bundle: Mapping[str, Any], missing: Mapping[str, str]
-) -> str:
-    """Return the page. inputs: hashes of what was read; missing: figure name -> why it is not there."""
-    positive = report.positive
-    by_source: dict[str, list[Score]] = {}
-    for score in report.scores:
-        if score.source != ALL:
-            by_source.setdefault(score.source, []).append(score)
+def render(report: EvaluationReport, artefacts: Artefacts, missing: Mapping[str, str]) -> str:
+    """Return the page. missing: figure name -> why it is not there."""
     return _template().render(
-        report=report,
-        inputs=inputs,
-        bundle=bundle,
-        notice=PHANTOM_NOTICE if report.phantom else "",
-        research_only=RESEARCH_ONLY,
-        headline=report.headline,
-        of_positive=_of(report, positive) if positive else [],
-        over_all=_of(report, ALL),
-        targets=[t for t in dict.fromkeys(s.target for s in report.scores) if t != ALL],
-        by_source=by_source,
-        composition=_by_class(report),
-        left_out=Counter((entry.unit, entry.kind) for entry in report.left_out),
-        listed=LISTED,
+        **contents(report, artefacts),
         images_differ=report.confusion_images != report.confusion_patients,
         figures=[(name, title, missing.get(name, "")) for name, title in NAMES.items()],
     )
-
-
-def _of(report: EvaluationReport, target: str) -> list[Score]:
-    """Return the scores of one target over all sources."""
-    return [score for score in report.scores if score.target == target and score.source == ALL]
-
-
-def _by_class(report: EvaluationReport) -> list[dict[str, Any]]:
-    """Return the composition with one row per class, its sources and a last row of sums."""
-    numbers = ("patients", "images", "patients_unanswered", "images_unanswered")
-    rows = []
-    for key in report.classes:
-        own = [row for row in report.composition if row["diagnosis"] == key]
-        sources = ", ".join(f"{row['source']} {row['patients']}" for row in own)
-        rows.append(
-            {"diagnosis": key, "sources": sources} | {name: sum(row[name] for row in own) for name in numbers}
-        )
-    total = {name: sum(row[name] for row in rows) for name in numbers}
-    return [*rows, {"diagnosis": "all", "sources": "", **total}]
 
 
 @functools.cache
@@ -97,9 +68,12 @@ def _template() -> Any:
         "cell": cell,
         "counted": counted,
         "shown": shown,
-        "n": _n,
-        "title": _title,
-        "number": _number,
+        "n": patients_of,
+        "title": title_of,
+        "number": number,
+        "note": note,
+        "measured": measured,
+        "needed": needed,
     }
     return environment.get_template("report.md.j2")
 
@@ -113,26 +87,50 @@ def cell(text: object) -> str:
     return re.sub(r"([\\`*_{}\[\]<>|#~])", r"\\\1", " ".join(str(text).split()))
 
 
-def shown(score: Score) -> str:
-    """Return a score's value and interval, or why there is none."""
+def shown(score: Score, escaped: Callable[[object], str] = cell) -> str:
+    """Return a score's value and interval, or why there is none. escaped: makes text safe for the page."""
     if score.value != score.value:
-        return f"not estimable: {cell(score.reason)}"
+        return f"not estimable: {escaped(score.reason)}"
     if score.metric == "mann_whitney_p":
-        return _number(score.value)
+        return number(score.value)
     return interval(score)
 
 
-def _number(value: float) -> str:
+def note(score: Score) -> str:
+    """Return what qualifies a value, and its intervals by other methods."""
+    if score.value != score.value:
+        return ""
+    others = [f"{one.method} {one.low:.3f}–{one.high:.3f}" for one in score.secondary]
+    return "; ".join(part for part in (score.reason, *others) if part)
+
+
+def measured(value: Value, interval: Interval, escaped: Callable[[object], str] = cell) -> str:
+    """Return a number with its interval, or why there is none. escaped: as for `shown`."""
+    if not value.known:
+        return escaped(value.reason)
+    limits = f"{number(interval.low)} to {number(interval.high)}"
+    return f"{number(value.value)} ({limits if interval.low == interval.low else 'no interval'})"
+
+
+def needed(value: float) -> str:
+    """Return a number of patients in full, to three digits: 55,600, 6.5."""
+    if not math.isfinite(value):
+        return "no limit" if value == math.inf else "–"
+    return f"{value:.1f}" if value < 10 else f"{float(f'{value:.3g}'):,.0f}"
+
+
+def number(value: float) -> str:
     """Return three decimals, or a power of ten below a thousandth; a dash for none."""
     if value != value:
         return "–"
-    return f"{value:.3f}" if value >= 0.001 or value == 0 else f"{value:.1e}"
+    return f"{value:.3f}" if abs(value) >= 0.001 or value == 0 else f"{value:.1e}"
 
 
-def _n(score: Score) -> str:
+def patients_of(score: Score) -> str:
     """Return the patients behind a score: positives / negatives, or all."""
     return str(score.n_patients) if score.n_positive is None else f"{score.n_positive} / {score.n_negative}"
 
 
-def _title(score: Score) -> str:
+def title_of(score: Score) -> str:
+    """Return what a score is called."""
     return TITLES.get(score.metric, score.metric)

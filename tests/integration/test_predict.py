@@ -31,7 +31,14 @@ SAME = 1e-6
 """The same image in another place of a batch may differ in the last digits of float32."""
 PLANTED = "Planted Photographer 4711"
 COLUMNS = ["id", "path", "status", "message"]
-ANSWER = ["group", "p_group_necrolytic", "p_group_inflammatory", "diagnosis", *(f"p_{key}" for key in LOOKS), "novelty"]
+ANSWER = [
+    "group",
+    "p_group_necrolytic",
+    "p_group_inflammatory",
+    "diagnosis",
+    *(f"p_{key}" for key in LOOKS),
+    "novelty",
+]
 
 
 def predict(bundle: Path, images: Path, out: Path, *more: str, code: int = 0) -> list[str]:

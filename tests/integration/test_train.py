@@ -66,7 +66,13 @@ def differ(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
 
 def test_bundle_holds_weights_a_record_and_a_card_but_no_pickle(trained: Training, world: World) -> None:
     files = {path.name: path for path in trained.bundle.iterdir()}
-    assert set(files) == {"weights.safetensors", "novelty.safetensors", "bundle.json", "README.md", "seen.txt"}
+    assert set(files) == {
+        "weights.safetensors",
+        "novelty.safetensors",
+        "bundle.json",
+        "README.md",
+        "seen.txt",
+    }
     record = json.loads(files["bundle.json"].read_text(encoding="utf-8"))
     for name, digest in record["files"].items():
         assert sha256_of(files[name]) == digest
@@ -228,7 +234,10 @@ def test_only_the_heads_learn_while_the_backbone_is_frozen(skewed: World, tmp_pa
     with chdir(training.run):
         config = load("config.yaml")
     torch.manual_seed(config.seed)
-    start = {name: value.numpy() for name, value in starting_network(config, 3, Asked((), ())).module.state_dict().items()}
+    start = {
+        name: value.numpy()
+        for name, value in starting_network(config, 3, Asked((), ())).module.state_dict().items()
+    }
     for name, value in weights(training).items():
         unchanged = np.array_equal(value, start[name])
         assert unchanged == name.startswith("backbone."), name
@@ -243,7 +252,13 @@ def test_patience_ends_a_training_that_no_longer_improves(skewed: World, tmp_pat
 
 @pytest.mark.parametrize("keep", ["best", "last"])
 def test_keep_chooses_the_epoch(keep: str, skewed: World, tmp_path: Path) -> None:
-    rough = ("model.backbone=test_convnext", "model.views=1", "train.lr=0.02", "train.epochs=4", "train.warmup=0.9")
+    rough = (
+        "model.backbone=test_convnext",
+        "model.views=1",
+        "train.lr=0.02",
+        "train.epochs=4",
+        "train.warmup=0.9",
+    )
     training = train_here(skewed, "kept", tmp_path, *PLAIN, *rough, f"train.keep={keep}")
     losses = epochs(training)["val_loss"]
     best = int(losses.to_numpy().argmin()) + 1

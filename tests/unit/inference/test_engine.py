@@ -104,4 +104,6 @@ def test_an_image_gets_the_same_answer_whatever_stands_beside_it(bundle: Bundle,
 @pytest.mark.parametrize("n", [1, 3, 7])
 def test_a_batch_that_is_not_full_changes_nothing(bundle: Bundle, n: int) -> None:
     engine = TorchEngine(bundle, 8)
-    np.testing.assert_array_equal(engine.outputs(images(8))["diagnosis"][:n], engine.outputs(images(8)[:n])["diagnosis"])
+    np.testing.assert_array_equal(
+        engine.outputs(images(8))["diagnosis"][:n], engine.outputs(images(8)[:n])["diagnosis"]
+    )

@@ -178,7 +178,8 @@ class TestBoard:
         assert content["rows"] == board.rows
         table = pd.read_csv(world / "out" / "leaderboard.csv")
         assert table["bundle"].tolist() == [row["bundle"] for row in board.rows]
-        assert board.path.read_text() == board.text
+        assert board.path.with_suffix(".md").read_text() == board.text
+        assert board.path.read_text().startswith("<!doctype html>")
         for row in board.rows:
             assert f"| {row['bundle']} `{row['bundle_hash'][:8]}` | nme |" in board.text
         assert str(world) not in (world / "out" / "leaderboard.json").read_text()

@@ -8,8 +8,11 @@ import pytest
 from PIL import Image
 
 from nmevision.errors import DataError
+from nmevision.phantom.profiles import Case, draw_case
 from nmevision.phantom.sheet import LABEL
-from nmevision.phantom.slide import make_slide
+from nmevision.phantom.slide import MARGIN, make_slide
+from nmevision.phantom.strip import draw_layers, draw_strip
+from nmevision.phantom.window import Placement, Window
 
 
 @pytest.mark.slow
@@ -33,6 +36,22 @@ def test_a_slide_is_opened_by_openslide_with_its_resolution_and_truth(tmp_path: 
     assert truth["phantom"] is True
     assert truth["diagnosis"] == "nme"
     assert all(0 <= x < 2048 for lesion in truth["lesions"] for x, _ in lesion)
+
+
+def test_blocks_of_a_slide_agree_where_they_overlap() -> None:
+    rng = np.random.default_rng(1)
+    sick, spared = draw_case("nme", rng), Case("normal", "", {})
+    place = Placement(1000.0, 300.0, 0.02)
+    strip = draw_strip(spared, sick, rng, place, 1800.0, 900.0, ((-300.0, 300.0),), 1.0)
+    upper, lower = (
+        draw_layers(strip, Window(700, 500, 1.0, 600.0, top), np.random.default_rng(seed))
+        for seed, top in enumerate((100.0, 400.0))
+    )
+    margin = int(MARGIN)
+    one = upper.label[300 + margin : -margin, margin:-margin]
+    same = lower.label[margin : -300 - margin, margin:-margin]
+    assert len(np.unique(one)) > 2
+    assert np.array_equal(one, same)
 
 
 def test_every_bad_argument_is_reported_at_once(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def run_file(folder: Path, **changes: object) -> None:
 def test_the_whole_report_is_written(tmp_path: Path) -> None:
     out = tmp_path / "out"
     report = evaluate_files(*write(tmp_path), out)
-    assert {path.name for path in out.iterdir()} == {"report.json", "report.md", *FIGURES}
+    assert {path.name for path in out.iterdir()} == {"report.json", "report.md", "report.html", *FIGURES}
     content = json.loads((out / "report.json").read_text())
     found = next(
         s for s in content["scores"] if (s["metric"], s["target"], s["source"]) == ("auroc", "nme", "all")
