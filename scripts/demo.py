@@ -46,7 +46,7 @@ def main() -> None:
     print(f"\nDone in {time.perf_counter() - started:.0f} s. Everything lies in {DEMO.resolve()}:")
     for modality in ("histology", "clinical"):
         print(
-            f"  {modality}: model {DEMO / 'models' / f'demo-{modality}'}, report {DEMO / modality / 'report/report.md'}"
+            f"  {modality}: model {DEMO / 'models' / f'demo-{modality}'}, report {DEMO / modality / 'report/report.html'}"
         )
 
 
