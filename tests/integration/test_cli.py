@@ -152,6 +152,8 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(world: World, tmp_path: Path
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # whoever started these tests in the background had the signal ignored, in every child too
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None
         assert any(text.startswith("epoch 2/500") for text in process.stdout)
