@@ -127,7 +127,7 @@ def read_sets(suite: Suite, base: Path) -> tuple[dict[str, Manifest], dict[str, 
 def _why_absent(held_out: HeldOutSet, base: Path) -> str:
     """Return why a set cannot be run and what to do about it, "" where it can."""
     if not held_out.images:
-        return "a table of graded findings without images: not for this command"
+        return "a table of graded findings without images: not for this command; scripts/uci_dermatology.py reads it"
     manifest = base / held_out.manifest
     if manifest.is_file() or held_out.draw is not None:
         return ""
