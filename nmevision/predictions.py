@@ -11,6 +11,7 @@ import pandas as pd
 
 from nmevision.errors import DataError, Problems
 from nmevision.files import write_csv
+from nmevision.manifest_checks import FIELD_PREFIX, FINDING_PREFIX
 
 STATUSES = ("ok", "flagged", "error")
 """ok: answered. flagged: answered, but read the message. error: not answered, the message says why."""
@@ -21,10 +22,9 @@ LEARNED_PREFIX, KNOWLEDGE_PREFIX = "learned_", "knowledge_"
 """The two routes to p_<diagnosis>: the head that learned from images, and the profiles over the findings."""
 KNOWLEDGE_GROUP_PREFIX = "knowledge_group_"
 """The profiles' answer by tissue pattern, over all patterns that they know and `other`."""
-FINDING_PREFIX, SPREAD_PREFIX = "finding_", "spread_"
-"""The expected grade 0-3 of a finding and its standard deviation."""
-FIELD_PREFIX = "field_"
-"""Probability that a structure is in the field, so that its findings can be assessed."""
+SPREAD_PREFIX = "spread_"
+"""The standard deviation of a finding's grade; finding_<key> is its expected grade, 0-3, and field_<key> the
+probability that a structure is in the field, so that its findings can be assessed."""
 NOVELTY = "novelty"
 """Share, 0 to 1, of validation images that look less unusual to the network; 1: far beyond all of them."""
 FIT = "fit"

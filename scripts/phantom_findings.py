@@ -21,7 +21,8 @@ from nmevision.files import write_text
 from nmevision.knowledge.loading import load_knowledge
 from nmevision.knowledge.observations import from_mean_and_sd
 from nmevision.manifest import read_manifest
-from nmevision.predictions import FINDING_PREFIX, SPREAD_PREFIX, read_predictions
+from nmevision.manifest_checks import FINDING_PREFIX
+from nmevision.predictions import SPREAD_PREFIX, read_predictions
 
 COMMON = ("psoriasis", "eczema", "normal")
 DEFINING = ("upper_epidermal_pallor", "upper_epidermal_necrosis", "granular_layer_loss")

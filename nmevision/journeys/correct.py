@@ -13,11 +13,11 @@ from nmevision.errors import DataError, Problems, RunError, did_you_mean
 from nmevision.files import write_csv, write_json
 from nmevision.grades import LEVELS
 from nmevision.inference.outputs import CASES, FACTS, PREDICTIONS
+from nmevision.manifest_checks import FINDING_PREFIX
 from nmevision.networks.answers import AnswerMaker, Columns
 from nmevision.networks.bundle import Bundle, open_bundle
 from nmevision.predictions import (
     DECIMALS,
-    FINDING_PREFIX,
     PredictionTable,
     by_case,
     read_predictions,

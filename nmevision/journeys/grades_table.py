@@ -27,9 +27,8 @@ from nmevision.knowledge.clinical_data import (
 )
 from nmevision.knowledge.observations import from_grades
 from nmevision.knowledge.tables import FIELDS, Knowledge, Modality
+from nmevision.manifest_checks import FIELD_PREFIX, FINDING_PREFIX
 
-FINDING_PREFIX = "finding_"
-FIELD_PREFIX = "field_"
 GLUCAGON = {"glucagon": "", "glucagon_pg_ml": "pg/mL", "glucagon_pmol_l": "pmol/L"}
 """Columns of plasma glucagon and the unit of each; the first has its unit in the cell."""
 IGNORED = ("patient_id", "note", "diagnosis")

@@ -13,10 +13,9 @@ from scipy.special import expit, softmax
 from nmevision.grades import STEPS, expected_grade, grade_probabilities, grade_spread
 from nmevision.knowledge.loading import load_knowledge
 from nmevision.knowledge.route import KnowledgeRoute, Reading
+from nmevision.manifest_checks import FIELD_PREFIX, FINDING_PREFIX
 from nmevision.networks.tasks import DIAGNOSIS, FEATURES, FIELDS, FINDINGS
 from nmevision.predictions import (
-    FIELD_PREFIX,
-    FINDING_PREFIX,
     FIT,
     KNOWLEDGE_GROUP_PREFIX,
     KNOWLEDGE_PREFIX,
