@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,29 @@ def route_of(info: BundleInfo) -> KnowledgeRoute:
     )
 
 
+class Graded(NamedTuple):
+    """What a network sees of N images: expected grades and their spreads, N x J, and what is in the field."""
+
+    means: Floats
+    spreads: Floats
+    fields: Columns
+
+
+def graded(
+    outputs: Mapping[str, NDArray[np.floating]], temperatures: Sequence[float], fields: Sequence[str]
+) -> Graded:
+    """Return the grades that a network's outputs mean, in training and prediction alike.
+
+    temperatures: of the J findings, J >= 1. fields: keys of what it looks for, in the order of the outputs.
+    """
+    steps = np.asarray(outputs[FINDINGS], np.float64).reshape(-1, len(temperatures), STEPS)
+    p = grade_probabilities(steps, temperatures)
+    odds = np.asarray(outputs[FIELDS], np.float64) if fields else np.empty((len(p), 0))
+    return Graded(
+        expected_grade(p), grade_spread(p), {key: expit(odds[:, j]) for j, key in enumerate(fields)}
+    )
+
+
 class AnswerMaker:
     """Makes the numeric columns of one bundle's answers."""
 
@@ -64,15 +87,13 @@ class AnswerMaker:
         learned = np.where(self._has_images, learned, 0)
         total = learned.sum(axis=1, keepdims=True)
         learned = np.divide(learned, total, out=np.zeros_like(learned), where=total > 0)
-        steps = np.asarray(outputs[FINDINGS], np.float64).reshape(len(learned), -1, STEPS)
-        p = grade_probabilities(steps, [finding.temperature for finding in self.info.findings])
+        temperatures = [finding.temperature for finding in self.info.findings]
+        seen = graded(outputs, temperatures, self.info.fields)
         columns |= self._named(LEARNED_PREFIX, learned)
         for j, finding in enumerate(self.info.findings):
-            columns[FINDING_PREFIX + finding.key] = expected_grade(p[:, j])
-            columns[SPREAD_PREFIX + finding.key] = grade_spread(p[:, j])
-        for j, field in enumerate(self.info.fields):
-            columns[FIELD_PREFIX + field] = expit(np.asarray(outputs[FIELDS], np.float64)[:, j])
-        return self.fused(columns)
+            columns[FINDING_PREFIX + finding.key] = seen.means[:, j]
+            columns[SPREAD_PREFIX + finding.key] = seen.spreads[:, j]
+        return self.fused(columns | {FIELD_PREFIX + key: share for key, share in seen.fields.items()})
 
     def fused(self, columns: Columns, given: Columns | None = None) -> Columns:
         """Return the columns with the fused answer made anew, with the true grades that a person gave.

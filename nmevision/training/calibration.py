@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, softmax
+from scipy.special import softmax
 
 from nmevision.config import ExperimentConfig
 from nmevision.evaluation.calibration import fit_temperature
-from nmevision.grades import STEPS, UNKNOWN, expected_grade, grade_probabilities, grade_spread
+from nmevision.grades import UNKNOWN
 from nmevision.knowledge.fusion import Fusion
 from nmevision.knowledge.loading import load_knowledge
 from nmevision.knowledge.route import KnowledgeRoute
-from nmevision.networks.tasks import DIAGNOSIS, FIELDS, FINDINGS
+from nmevision.networks.answers import graded
+from nmevision.networks.tasks import DIAGNOSIS, FINDINGS
 from nmevision.training.grading import finding_records
 from nmevision.training.preparation import Prepared
 
@@ -31,12 +32,12 @@ def calibrated(
     labels, asked = targets[:, 0], prepared.asked
     known = labels != UNKNOWN
     temperature = fit_temperature(outputs[DIAGNOSIS][known], labels[known])
-    graded = slice(1, 1 + len(asked.findings))
+    own_columns = slice(1, 1 + len(asked.findings))
     findings = finding_records(
         asked.findings,
         outputs.get(FINDINGS, np.empty((len(targets), 0))),
-        targets[:, graded],
-        prepared.targets("train")[:, graded],
+        targets[:, own_columns],
+        prepared.targets("train")[:, own_columns],
     )
     unlearned = prepared.unlearned if config.train.diagnosis_weight > 0 else prepared.taxonomy.keys
     own = [i for i, key in enumerate(prepared.taxonomy.keys) if key not in unlearned]
@@ -63,7 +64,5 @@ def _knowledge(
     keys = [record["key"] for record in findings]
     confusions = [record["confusion"] for record in findings]
     route = KnowledgeRoute(load_knowledge(), config.modality, prepared.taxonomy, keys, confusions)
-    steps = outputs[FINDINGS].reshape(-1, len(keys), STEPS)
-    p = grade_probabilities(steps, [record["temperature"] for record in findings])
-    seen = {key: expit(outputs[FIELDS][:, j]) for j, key in enumerate(prepared.asked.fields)}
-    return route.read(expected_grade(p), grade_spread(p), seen).diagnoses
+    seen = graded(outputs, [record["temperature"] for record in findings], prepared.asked.fields)
+    return route.read(seen.means, seen.spreads, seen.fields).diagnoses
