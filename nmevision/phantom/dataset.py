@@ -6,7 +6,7 @@ import csv
 import io
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
@@ -20,19 +20,21 @@ from PIL import Image
 
 from nmevision.errors import DataError, Problems, did_you_mean
 from nmevision.files import atomic_path, write_text
+from nmevision.manifest_checks import FIELD_PREFIX, FINDING_PREFIX
 from nmevision.phantom import photo_grades
 from nmevision.phantom.clinical import draw_ita, draw_photo
+from nmevision.phantom.dataset_rows import IMAGES_PER_PATIENT, Row, manifest_rows, share_off_surface
 from nmevision.phantom.histology import Field, draw_field
 from nmevision.phantom.photo_truth import write_photo_truth
 from nmevision.phantom.profiles import DIAGNOSES, drawn_diagnoses
 from nmevision.phantom.section_truth import write_truth
 from nmevision.phantom.shortcuts import Shortcut, plant
+from nmevision.phantom.views import OFF_SURFACE, View, draw_view, label_of
 
 Modality = Literal["histology", "clinical"]
 
 COMMENT = b"phantom: synthetic image, not a patient"
 QUALITY = 92
-IMAGES_PER_PATIENT = 2
 MIN_IMAGES, MIN_SIZE, MIN_LABORATORIES = 8, 64, 2
 """Two images of one patient of each diagnosis; the least side that shows the layers; one laboratory to
 learn from and an unseen one to be tested on."""
@@ -41,24 +43,8 @@ SIZES: dict[str, int] = {"histology": 512, "clinical": 384}
 MPP = (0.25, 2.0)
 """Least and greatest micrometres per pixel of an H&E field."""
 TONES = (1, 2, 3, 4, 5, 6)
-_TONE, _SHORTCUT = 1, 2  # what a second generator of the same seed is for
+_TONE, _SHORTCUT, _VIEW = 1, 2, 3  # what a second generator of the same seed is for
 _FEW = 64  # fewer images than this are drawn sooner than worker processes start
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the manifest; the fields are its columns, in order."""
-
-    id: str
-    path: str
-    modality: str
-    diagnosis: str
-    patient_id: str
-    source: str
-    licence: str
-    split: str
-    mpp: str
-    phantom: str
 
 
 @dataclass(frozen=True)
@@ -76,6 +62,7 @@ class _Task:
     first: bool
     mpp: float
     artefacts: float
+    off_surface: float
 
 
 def make(
@@ -93,11 +80,13 @@ def make(
     diagnoses: Sequence[str] = DIAGNOSES,
     unseen_tones: Sequence[int] = (),
     shortcut: Shortcut | None = None,
+    off_surface: float = OFF_SURFACE,
 ) -> Path:
     """Write `n` synthetic images and their manifest into `out`; return the manifest's path.
 
     The diagnoses take turns patient by patient, and so do the laboratories, so that `8 * laboratories`
-    images hold every diagnosis from every laboratory. All of the last laboratory is split "test".
+    images hold every diagnosis from every laboratory. All of the last laboratory is split "test". An H&E field
+    off the surface carries no diagnosis, but that of normal skin; its grades and field marks say what it shows.
 
     Args:
         out: folder to fill, without a manifest.csv yet; images/ and manifest.csv are written into it.
@@ -112,6 +101,7 @@ def make(
         diagnoses: which to draw, of `drawn`; the first is the one that a shortcut goes with.
         unseen_tones: photos: Fitzpatrick types (1 to 6) of the test set alone; all are everywhere by default.
         shortcut: a confounder to plant, in the test set too; see `shortcuts`.
+        off_surface: H&E: share of fields off the surface (see `views`), 0 to 0.5; twice as many of normal skin.
 
     Raises:
         DataError: an argument that cannot be used, a folder that holds a manifest already, or a worker
@@ -119,8 +109,9 @@ def make(
     """
     out = Path(out)
     size = SIZES.get(modality, MIN_SIZE) if size is None else size
-    _check(out, modality, n, seed, size, laboratories, processes, diagnoses, unseen_tones, mpp, artefacts)
-    rows = list(_rows(modality, n, laboratories, diagnoses, mpp))
+    shares = {"artefacts": (artefacts, 1.0), "off_surface": (off_surface, 0.5)}
+    _check(out, modality, n, seed, size, laboratories, processes, diagnoses, unseen_tones, mpp, shares)
+    rows = list(manifest_rows(modality, n, laboratories, diagnoses, mpp))
     tasks = []
     for index, row in enumerate(rows):
         laboratory = int(row.source.rpartition("-")[2])
@@ -128,11 +119,23 @@ def make(
         first = laboratory == 1 if tied_to_source else row.diagnosis == diagnoses[0]
         ita = _tone([seed, index // IMAGES_PER_PATIENT, _TONE], unseen_tones, row.split == "test")
         picture = (out / row.path, modality, row.diagnosis, laboratory, size, (seed, index), ita)
-        tasks.append(_Task(*picture, shortcut, first, mpp, artefacts))
+        share = share_off_surface(row.diagnosis, index, off_surface)
+        tasks.append(_Task(*picture, shortcut, first, mpp, artefacts, share))
+    return _fill(out, rows, tasks, processes, progress)
+
+
+def _fill(
+    out: Path,
+    rows: list[Row],
+    tasks: list[_Task],
+    processes: int | None,
+    progress: Callable[[int], None] | None,
+) -> Path:
+    """Draw all tasks into the folder and write the manifest last; return its path."""
     (out / "images").mkdir(parents=True, exist_ok=True)
     lines = []
     for row, columns in zip(rows, _run(tasks, processes), strict=True):
-        lines.append(asdict(row) | columns)
+        lines.append(asdict(row) | columns)  # the columns take the diagnosis away where nothing shows it
         if progress is not None:
             progress(len(lines))
     manifest = out / "manifest.csv"
@@ -158,7 +161,7 @@ def _check(
     diagnoses: Sequence[str],
     unseen_tones: Sequence[int],
     mpp: float,
-    artefacts: float,
+    shares: Mapping[str, tuple[float, float]],
 ) -> None:
     """Raise DataError for everything wrong with the arguments of `make`."""
     problems = Problems()
@@ -176,13 +179,14 @@ def _check(
     }
     if not MPP[0] <= mpp <= MPP[1]:
         problems.add(f"mpp (micrometres per pixel) is {mpp}; expected {MPP[0]} to {MPP[1]}")
-    if not 0 <= artefacts <= 1:
-        problems.add(f"artefacts is {artefacts}; expected a probability from 0 to 1")
+    for name, (share, most) in shares.items():
+        if not 0 <= share <= most:
+            problems.add(f"{name} is {share}; expected a share from 0 to {most:g}")
     for name, (value, low) in least.items():
         if value < low:
             problems.add(f"{name} is {value}; expected at least {low}")
     if n >= MIN_IMAGES and laboratories >= MIN_LABORATORIES:
-        used = {row.source for row in _rows("clinical", n, laboratories, diagnoses or DIAGNOSES, mpp)}
+        used = {row.source for row in manifest_rows("clinical", n, laboratories, diagnoses or DIAGNOSES, mpp)}
         if f"phantom-camera-{laboratories}" not in used:
             problems.add(
                 f"{n} images are too few for {laboratories} laboratories: the last one, which is the test "
@@ -219,29 +223,6 @@ def _check_choices(
         problems.add("unseen tones are for photos; leave them out for histology")
 
 
-def _rows(modality: str, n: int, laboratories: int, diagnoses: Sequence[str], mpp: float) -> Iterator[Row]:
-    """Yield the manifest's rows: diagnoses and laboratories in a Latin square over the patients."""
-    letter, place = ("h", "laboratory") if modality == "histology" else ("c", "camera")
-    digits = max(4, len(str(n)))
-    for index in range(n):
-        patient = index // IMAGES_PER_PATIENT
-        block, turn = divmod(patient, len(diagnoses))
-        laboratory = (turn + block) % laboratories + 1
-        identity = f"phantom-{letter}-{index + 1:0{digits}d}"
-        yield Row(
-            id=identity,
-            path=f"images/{identity}.jpg",
-            modality=modality,
-            diagnosis=diagnoses[turn],
-            patient_id=f"phantom-{letter}-patient-{patient + 1:0{digits}d}",
-            source=f"phantom-{place}-{laboratory}",
-            licence="CC0-1.0",
-            split="test" if laboratory == laboratories else "",
-            mpp=str(float(mpp)) if modality == "histology" else "",
-            phantom="true",
-        )
-
-
 def _run(tasks: list[_Task], processes: int | None) -> Iterator[dict[str, str]]:
     """Draw all tasks, yielding the further columns of each finished image in order."""
     workers = min(processes or os.cpu_count() or 1, len(tasks))
@@ -269,8 +250,9 @@ def _draw(task: _Task) -> dict[str, str]:
     quality = QUALITY
     if task.modality == "histology":
         place = (task.size, task.laboratory)
-        field = draw_field(task.diagnosis, rng, *place, mpp=task.mpp, artefacts=task.artefacts)
-        pixels, columns, quality = field.pixels, _field_columns(field, task), field.quality
+        view = draw_view(np.random.default_rng([*task.seed, _VIEW]), task.diagnosis, task.off_surface)
+        field = draw_field(task.diagnosis, rng, *place, mpp=task.mpp, artefacts=task.artefacts, view=view)
+        pixels, columns, quality = field.pixels, _field_columns(field, task, view), field.quality
         write_truth(field.truth, task.path.parent.parent / "truth", task.path.stem)
     else:
         photo = draw_photo(task.diagnosis, rng, task.size, task.laboratory, ita=task.ita)
@@ -282,17 +264,22 @@ def _draw(task: _Task) -> dict[str, str]:
     return columns
 
 
-def _field_columns(field: Field, task: _Task) -> dict[str, str]:
-    """Return the further columns of an H&E field: stage, seed, artefacts, and the grades that it shows."""
+def _field_columns(field: Field, task: _Task, view: View) -> dict[str, str]:
+    """Return the further columns of an H&E field: what it shows, and the grades of what it shows."""
+    label = label_of(view, task.diagnosis, field.truth)
     kinds = [name.removeprefix("artefact_") for name in field.truth.masks if name.startswith("artefact_")]
     columns = {
-        "stage": field.case.stage,
+        "diagnosis": label,
+        "stage": field.case.stage if label else "",
+        "view": view.kind,
+        "epidermis_um": f"{field.epidermis_um:.0f}",
         "laboratory": str(task.laboratory),
         "seed": "-".join(map(str, task.seed)),
         "artefacts": " ".join(kinds),
     }
+    columns |= {f"{FIELD_PREFIX}{key}": str(int(seen)) for key, seen in field.marks.items()}
     return columns | {
-        f"finding_{key}": "" if grade is None else str(grade) for key, grade in field.grades.items()
+        f"{FINDING_PREFIX}{key}": "" if grade is None else str(grade) for key, grade in field.grades.items()
     }
 
 

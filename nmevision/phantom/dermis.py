@@ -48,9 +48,14 @@ def _collagen(sheet: Sheet, oedema: Mask, fibrosis: Mask, mucin: Mask) -> tuple[
     bundles = noise("bundles", 17, 2.6, wave)
     crossing = chance.texture("crossing", u + 0.8 * v, 0.9 * v + 0.8 * wave, 13, 2.3)
     strands = np.maximum(bundles, 0.95 * crossing)
+    deep = smooth_step(120, 260, section.depth[dermis])
+    below = deep > 0
+    if below.any():
+        coarser = _interwoven(sheet, u[below], v[below], wave[below], bundles[below])
+        strands[below] += deep[below] * (coarser - strands[below])
     fibres = noise("fibres", 8, 0.95, 0.8 * wave)
     slits = smooth_step(-0.16, -0.46, strands)
-    coarse = (0.57 + 0.12 * strands + 0.09 * fibres) * (1 - 0.88 * slits)
+    coarse = (0.57 + 0.20 * deep + 0.12 * strands + (0.09 - 0.015 * deep) * fibres) * (1 - 0.88 * slits)
     net = noise("net", 3.0, 1.5, 0.6 * wave)
     fine = 0.37 + 0.07 * fibres + 0.075 * net + 0.04 * bundles
     reticular = smooth_step(26, 78, section.below[dermis] + 11 * noise("border", 30, 30))
@@ -69,6 +74,17 @@ def _collagen(sheet: Sheet, oedema: Mask, fibrosis: Mask, mucin: Mask) -> tuple[
     return eosin.clip(0), blue.clip(0)
 
 
+def _interwoven(sheet: Sheet, u: Map, v: Map, wave: Map, bundles: Map) -> Map:
+    """Return the coarse bundles of the reticular dermis, patches of which run across one another or towards us."""
+    chance = sheet.section.chance
+    rising = chance.texture("rising", u + 0.6 * v, v - 0.55 * u + 0.9 * wave, 14, 3.0)
+    steep = chance.texture("steep", u + 0.4 * wave, v + 0.3 * u, 6, 4.0)
+    which = chance.texture("direction", u, v, 40, 26)
+    strands = np.maximum(bundles + 0.4 * which, rising - 0.4 * which)
+    parted = 0.18 + 0.32 * float(chance.uniform("parted", 0)[0])  # how far the clefts between bundles gape
+    return np.asarray(np.maximum(strands, 0.9 * steep - 0.35) - parted, np.float32)
+
+
 def _softened(sheet: Sheet, mask: Mask) -> Map:
     """Return a mask with a soft margin of some micrometres."""
     soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 2.5 / sheet.section.window.mpp)
@@ -79,10 +95,12 @@ def _fibroblasts(sheet: Sheet) -> None:
     """Draw spindle nuclei along the fibres, and brown melanophages where pigment was lost."""
     section = sheet.section
     places = sheet.lattice("fibroblast", 21, 15, 0.4, section.dermis)
-    places = places.where((places.uniform("kept") < 0.42) & (places.on(section.below) > 3))
+    deep = 0.14 + 0.22 * float(section.chance.uniform("stroma", 0)[0])
+    share = np.where(places.on(section.depth) > 200, deep, 0.42)
+    places = places.where((places.uniform("kept") < share) & (places.on(section.below) > 3))
     count = len(places)
     axes = np.stack([2.6 + 3.4 * places.uniform("long"), 0.75 + 0.6 * places.uniform("wide")], -1)
-    dark = 0.55 + 0.35 * places.uniform("dark")
+    dark = 0.55 + 0.35 * places.uniform("dark") + 0.2 * (places.on(section.depth) > 200)
     tilt = 0.45 * places.normal("tilt")
     sheet.haematoxylin += sheet.ellipses(places.points, axes, tilt, dark)
     sheet.add("fibroblast", places.points)

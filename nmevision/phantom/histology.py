@@ -6,7 +6,6 @@ as amounts of haematoxylin, eosin and melanin (`sheet`), and then stained and sc
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,12 +20,15 @@ from nmevision.phantom.infiltrates import draw_vessels_and_infiltrates
 from nmevision.phantom.profiles import Case, draw_case
 from nmevision.phantom.relief import draw_relief
 from nmevision.phantom.section import Section, draw_section
-from nmevision.phantom.section_grades import measured_grades
+from nmevision.phantom.section_fields import PLUG, marks_of
+from nmevision.phantom.section_frame import frame_of
+from nmevision.phantom.section_grades import grades_of
 from nmevision.phantom.section_scales import Grades, Look, draw_look
 from nmevision.phantom.section_truth import SectionTruth, truth_of
 from nmevision.phantom.sheet import Sheet
 from nmevision.phantom.stain import draw_slide, scan
 from nmevision.phantom.stain import laboratory as laboratory_of
+from nmevision.phantom.views import SURFACE, View, fill, place_of
 from nmevision.phantom.window import Placement, Window, inside
 
 MARGIN = 160.0  # micrometres of skin beyond the picture that ridges and cells are laid out over
@@ -37,6 +39,7 @@ class Field:
     """One synthetic H&E field: its RGB image (uint8, H x W x 3), what is true of it, and what was asked for.
 
     grades: as measured on the truth, None where the field does not show what it takes.
+    marks: which structures it shows, by key of the knowledge. epidermis_um: length of the surface in it.
     quality: of the JPEG that the laboratory would write.
     """
 
@@ -44,6 +47,8 @@ class Field:
     truth: SectionTruth
     case: Case
     grades: dict[str, int | None]
+    marks: dict[str, bool]
+    epidermis_um: float
     quality: int
 
 
@@ -55,6 +60,7 @@ def draw_field(
     *,
     mpp: float = 1.0,
     artefacts: float = 0.0,
+    view: View = SURFACE,
 ) -> Field:
     """Return one synthetic H&E field, size x size pixels, of a stage that chance decides.
 
@@ -65,6 +71,7 @@ def draw_field(
         laboratory: number of the laboratory (>= 0), always the same stain and scanner.
         mpp: micrometres per pixel, 0.25 to 2.
         artefacts: chance of each kind of artefact, 0 to 1.
+        view: which part of the skin it shows; the surface by default.
 
     Raises:
         DataError: the diagnosis has no profile.
@@ -72,7 +79,8 @@ def draw_field(
     >>> draw_field("psoriasis", np.random.default_rng(0), size=96).pixels.shape
     (96, 96, 3)
     """
-    return render(draw_case(diagnosis, rng), rng, size, laboratory, mpp=mpp, artefacts=artefacts)
+    case = draw_case(diagnosis, rng)
+    return render(case, rng, size, laboratory, mpp=mpp, artefacts=artefacts, view=view)
 
 
 def render(
@@ -83,18 +91,21 @@ def render(
     *,
     mpp: float = 1.0,
     artefacts: float = 0.0,
+    view: View = SURFACE,
 ) -> Field:
     """Return the picture of a case; arguments as for `draw_field`."""
-    sheet = draw_sheet(case.grades, rng, Window(size, size, mpp), horn=case.horn)
+    sheet = draw_sheet(case.grades, rng, Window(size, size, mpp), horn=case.horn, view=view)
     lab = laboratory_of(laboratory)
     slide = draw_slide(lab, rng)
     pixels = scan(sheet.haematoxylin, sheet.eosin, sheet.melanin, slide, mpp, rng)
     truth = truth_of(sheet)
-    grades = measured_grades(truth)
+    frame = frame_of(truth)
+    marks = marks_of(frame)
+    grades = grades_of(frame, marks)
     for kind in ARTEFACTS:
         if rng.random() < artefacts:
             pixels, truth.masks[f"artefact_{kind}"] = spoil(kind, pixels, mpp, rng)
-    return Field(pixels, truth, case, grades, lab.quality)
+    return Field(pixels, truth, case, grades, marks, frame.length(), lab.quality)
 
 
 def draw_sheet(
@@ -103,40 +114,35 @@ def draw_sheet(
     window: Window,
     angle: float | None = None,
     horn: bool = True,
+    view: View = SURFACE,
 ) -> Sheet:
     """Return a window of skin with the given grades, drawn but not stained.
 
     Args:
         grades: 0 to 3 by finding; 0 where a finding is not named.
         rng: the only source of chance.
-        window: the picture; the surface of the skin crosses it.
+        window: the picture; the surface of the skin crosses it, unless `view` says otherwise.
         angle: direction of the skin's surface in radians, 0 for a surface on top; any by default.
         horn: False where the horn came off.
+        view: which part of the skin the picture shows.
     """
     look = draw_look(grades, rng, horn)
-    place = _place(look, rng, window, angle)
-    section = _lay(look, rng, window, place)
-    return paint(Sheet(section, rng))
+    section = _lay(look, rng, window, place_of(view, look, rng, window, angle))
+    section, laid = fill(view, section, rng, plugged=grades.get(PLUG, 0) > 0)
+    sheet = paint(Sheet(section, rng))
+    for appendage in laid:
+        appendage.draw(sheet)
+    return sheet
 
 
 def paint(sheet: Sheet) -> Sheet:
     """Draw everything on a fresh sheet and return it."""
     draw_dermis(sheet)
     draw_vessels_and_infiltrates(sheet)
-    draw_epidermis(sheet)
-    draw_horn(sheet)
+    if (sheet.section.epidermis | sheet.section.horn).any():
+        draw_epidermis(sheet)
+        draw_horn(sheet)
     return sheet
-
-
-def _place(look: Look, rng: np.random.Generator, window: Window, angle: float | None) -> Placement:
-    """Return where the skin lies: its surface in the upper part of the picture, the higher the thicker."""
-    turn = rng.uniform(-math.pi, math.pi) if angle is None else angle
-    side = min(window.rows, window.columns) * window.mpp
-    over = look["hyperkeratosis_ortho"] + 16 * look["parakeratosis"]
-    top = over + side * rng.uniform(0.05, 0.16)
-    into = max(side / 2 - top, 0.1 * side)
-    x, y = window.centre
-    return Placement(x + into * math.sin(turn), y - into * math.cos(turn), turn)
 
 
 def _lay(look: Look, rng: np.random.Generator, window: Window, place: Placement) -> Section:

@@ -46,6 +46,10 @@ def _vessels(sheet: Sheet) -> Places:
     deep = deep.where(deep.uniform("kept") < 0.5)
     long = np.stack([4 + 7 * deep.uniform("long"), 2.0 + 1.8 * deep.uniform("wide")], -1)
     _lumens(sheet, deep, long, 0.5 * deep.normal("tilt"), section.dermis & ~section.papillary, 1)
+    lower = sheet.lattice("lower plexus", 95, 80, 0.3, section.dermis & ~section.upper_dermis)
+    lower = lower.where(lower.uniform("kept") < 0.45)
+    half = np.stack([4 + 9 * lower.uniform("long"), 2.2 + 3.0 * lower.uniform("wide") ** 2], -1)
+    _lumens(sheet, lower, half, 0.6 * lower.normal("tilt"), section.dermis & ~section.papillary, 1)
     sheet.masks["vessel_dilatation_papillary"] = drawn
     both = [places.where(kept), deep]
     return Places(

@@ -101,7 +101,7 @@ def draw_section(look: Look, chance: Chance, relief: Relief, place: Placement, w
     void = (raised < roof) & (raised > roof - cleft) & above & (raised > -FAR)
     depth = np.where(raised <= roof - cleft, raised + cleft, raised)
     tissue = _within(relief, chance, place, window, u, v) & (v < cut)
-    height = _distance(above, window.mpp)
+    height = outline_depth(above, window.mpp)
     height = np.where(raised <= roof - cleft, height - cleft, height).clip(0)
     living = above & (depth > 0) & ~void
     dermis = under & tissue
@@ -110,7 +110,7 @@ def draw_section(look: Look, chance: Chance, relief: Relief, place: Placement, w
         look, chance, relief, place, window, u, v,
         depth=depth.astype(np.float32),
         height=height.astype(np.float32),
-        below=_distance(under, window.mpp),
+        below=outline_depth(under, window.mpp),
         level=(inner / (inner + height + 1e-3)).astype(np.float32),
         horn=above & (depth <= 0) & (depth > -horn_um - plug) & ~void & tissue,
         epidermis=living & tissue,
@@ -144,7 +144,7 @@ def _below_junction(relief: Relief, place: Placement, window: Window, lift: Valu
     return canvas > 0
 
 
-def _distance(mask: Mask, mpp: float) -> Map:
+def outline_depth(mask: Mask, mpp: float) -> Map:
     """Return for each true pixel its distance to the nearest false one, micrometres."""
     found = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
     return np.asarray(np.minimum(found, np.float32(FAR / mpp)) * np.float32(mpp), np.float32)

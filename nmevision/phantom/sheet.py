@@ -29,6 +29,11 @@ LABELS = (
     "cleft",
     "necrotic",
     "pale",
+    "follicle",
+    "hair",
+    "sebaceous",
+    "eccrine",
+    "fat",
 )
 """What the numbers 0, 1, 2 ... of a label map mean."""
 LABEL = {name: number for number, name in enumerate(LABELS)}
@@ -47,8 +52,10 @@ CELLS = (
     "endothelium",
     "melanophage",
     "hypha",
+    "adnexal",
 )
-"""Kinds of nuclei (and, last, hyphae), by number; lymphocyte: of a cuff around a vessel."""
+"""Kinds of nuclei (and hyphae), by number; lymphocyte: of a cuff around a vessel; adnexal: of hair follicles,
+glands, fat, and of epidermis that is cut along the surface."""
 
 
 @dataclass

@@ -16,7 +16,7 @@ EOSIN = np.array([[0.07, 0.99, 0.11], [0.22, 0.80, 0.56]])
 
 First rows: Ruifrok and Johnston 2001, Anal Quant Cytol Histol 23:291. Second rows: the reference slide in
 wide use with the method of Macenko 2009, doi:10.1109/ISBI.2009.5193250."""
-ABSORBANCE = np.array([1.12, 0.52])
+ABSORBANCE = np.array([1.3, 0.58])
 """Optical density of one unit of haematoxylin (a dark nucleus) and of eosin (deep pink horn)."""
 MELANIN = np.array([0.42, 0.62, 0.86], np.float32)
 """Optical density (R, G, B) of one unit of melanin: brown, for it absorbs blue the most."""

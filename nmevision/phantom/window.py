@@ -29,6 +29,11 @@ class Window:
         """Return the middle of the picture in micrometres."""
         return self.left + self.columns * self.mpp / 2, self.top + self.rows * self.mpp / 2
 
+    def pixel(self, x: float, y: float) -> Points:
+        """Return the pixel coordinates x, y of a place in micrometres."""
+        place = np.array([x - self.left, y - self.top]) / self.mpp - 0.5
+        return place.astype(np.float32)
+
 
 @dataclass(frozen=True)
 class Placement:

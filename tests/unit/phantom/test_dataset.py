@@ -12,9 +12,11 @@ import pytest
 from PIL import Image
 
 from nmevision.errors import DataError
+from nmevision.knowledge.loading import load_knowledge
 from nmevision.manifest import read_manifest
 from nmevision.phantom.dataset import Modality, make
 from nmevision.phantom.profiles import DIAGNOSES
+from nmevision.phantom.section_fields import epidermis_um, field_marks
 from nmevision.phantom.section_grades import measured_grades
 from nmevision.phantom.section_truth import read_truth
 
@@ -78,14 +80,35 @@ def test_every_row_has_its_file_and_every_file_says_it_is_a_phantom(histology: P
             assert image.info["comment"] == b"phantom: synthetic image, not a patient"
 
 
-def test_diagnoses_and_laboratories_are_balanced_over_patients(histology: Path) -> None:
-    rows = rows_of(histology)
+def test_diagnoses_and_laboratories_are_balanced_over_patients(tmp_path: Path) -> None:
+    rows = rows_of(make(tmp_path / "demo", "histology", 32, size=64, off_surface=0))
     assert Counter(row["diagnosis"] for row in rows) == dict.fromkeys(DIAGNOSES, 8)
     assert set(Counter((row["diagnosis"], row["source"]) for row in rows).values()) == {2}
     patients = defaultdict(list)
     for row in rows:
         patients[row["patient_id"]].append((row["diagnosis"], row["source"], row["split"]))
     assert all(len(images) == 2 and len(set(images)) == 1 for images in patients.values())
+
+
+def test_fields_off_the_surface_come_as_often_as_asked_for(tmp_path: Path) -> None:
+    rows = rows_of(make(tmp_path / "demo", "histology", 240, size=64, mpp=2.0, processes=1, off_surface=0.25))
+    off = [row for row in rows if row["view"] != "surface"]
+    normal = {row["patient_id"] for row in rows if row["diagnosis"] == "normal"}
+    assert sum(row["patient_id"] in normal for row in off) == 30, "half of the fields of normal skin"
+    assert len(off) / 240 == pytest.approx(0.31, abs=0.07)
+    for row in rows:
+        if row["diagnosis"] == "":
+            assert row["view"] != "surface"
+            assert row["stage"] == ""
+        if row["view"] != "surface":
+            assert row["diagnosis"] in ("", "normal")
+    labelled = {row["patient_id"] for row in rows if row["diagnosis"]}
+    assert labelled == {row["patient_id"] for row in rows}, "one field of each patient shows the diagnosis"
+
+
+def test_a_share_off_the_surface_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"off_surface is 0\.6; expected a share from 0 to 0\.5"):
+        make(tmp_path, "histology", 8, size=64, off_surface=0.6)
 
 
 def test_the_last_laboratory_is_the_test_set_and_nothing_else_is_fixed(histology: Path) -> None:
@@ -113,21 +136,27 @@ def test_worker_processes_change_nothing(tmp_path: Path, modality: Modality) -> 
     assert seen == list(range(1, 67))
 
 
-def test_every_field_has_its_truth_and_its_grades_follow_from_it(tmp_path: Path) -> None:
+def test_every_field_has_its_truth_and_its_grades_and_marks_follow_from_it(tmp_path: Path) -> None:
     manifest = make(
         tmp_path / "demo",
         "histology",
-        8,
-        size=200,
+        12,
+        size=160,
         mpp=2.0,
         artefacts=0.5,
         laboratories=2,
-        diagnoses=["nme", "tinea"],
+        diagnoses=["nme", "tinea", "normal"],
+        off_surface=0.5,
     )
     for row in rows_of(manifest):
         truth = read_truth(manifest.parent / "truth", row["id"])
         found = {f"finding_{k}": "" if g is None else str(g) for k, g in measured_grades(truth).items()}
+        marks = field_marks(truth)
+        found |= {f"field_{key}": str(int(seen)) for key, seen in marks.items()}
         assert {key: row[key] for key in found} == found
+        assert row["epidermis_um"] == f"{epidermis_um(truth):.0f}"
+        for finding in load_knowledge().findings_of("histology"):
+            assert row[f"finding_{finding.key}"] == "" or all(marks[need] for need in finding.needs)
         assert row["stage"] in (("early", "active", "chronic") if row["diagnosis"] == "nme" else ("",))
         assert row["mpp"] == "2.0"
         kinds = {name.removeprefix("artefact_") for name in truth.masks if name.startswith("artefact_")}
@@ -194,6 +223,7 @@ def test_an_image_is_what_its_own_generator_draws(tmp_path: Path) -> None:
     row = rows_of(manifest)[6]
     laboratory = int(row["source"].rpartition("-")[2])
     drawn = draw_field(row["diagnosis"], np.random.default_rng([5, 6]), 64, laboratory)
+    assert row["view"] == "surface", "every patient's first field is"
     assert {k: row[f"finding_{k}"] for k in drawn.grades} == {
         k: "" if grade is None else str(grade) for k, grade in drawn.grades.items()
     }
