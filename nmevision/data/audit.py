@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from nmevision.data.duplicates import components, near_duplicates
+from nmevision.data.image_notes import BLANK_SPREAD
 from nmevision.data.image_quality import MEASURES, faults
-from nmevision.data.images import BLANK_SPREAD
 from nmevision.data.thumbnails import Looks
 from nmevision.manifest import Manifest
 from nmevision.taxonomy import Taxonomy, normalise_label

@@ -16,7 +16,7 @@ from nmevision.evaluation.intervals import (
     no_interval,
 )
 from nmevision.evaluation.metrics import auroc, binary, why_one_class
-from nmevision.evaluation.weighted import Floats, Statistic, auroc_of, average_precision_of, ratio
+from nmevision.evaluation.weighted import Floats, Statistic, auroc_of, ratio
 
 PAIRS_IN_MEMORY = 4_000_000
 """Patient pairs up to which the wins of every pair are kept (32 MB); beyond, images are counted one by one."""
@@ -94,36 +94,30 @@ def _wins(
 def image_average_precision_of(
     positive: NDArray[np.bool_], scores: Floats, patients: NDArray[np.intp]
 ) -> Statistic:
-    """Return the average precision over images as a function of patient weights.
+    """Return the average precision over images as a function of patient weights (whole numbers).
 
-    Every patient's images at or above each positive's score are counted once; a replicate is then two
-    matrix products. Too many of them for memory are counted per replicate instead.
+    The images are put in order of their scores once; a replicate then gathers its patients' weights in that order and
+    adds them up, in integers. Memory is that of one block of replicates: images x replicates x 4 bytes.
     """
-    n = int(patients.max(initial=-1)) + 1
-    thresholds = np.unique(scores[positive])
-    if n * len(thresholds) > PAIRS_IN_MEMORY:
-        return of_images(average_precision_of(positive, scores), patients)
-    found = []
-    for of in (positive, ~positive):
-        passed = np.searchsorted(thresholds, scores[of], side="right")  # thresholds that the image reaches
-        ends = np.zeros((n, len(thresholds) + 1), dtype=np.float32)
-        np.add.at(ends, (patients[of], passed), 1)
-        reached = np.ascontiguousarray(ends[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:])
-        whose = np.unique(patients[of])
-        found.append((whose, reached[whose]))
-    (positives, own), (negatives, others) = found
+    order = np.argsort(-scores, kind="stable")
+    whose, falling, is_positive = patients[order], -scores[order], positive[order]
+    own, others = whose[is_positive], whose[~is_positive]
+    if not len(own) or not len(others):
+        return lambda weights: np.full(len(weights), np.nan)
+    # images of either side that score at least as high as each positive
+    true_at = np.searchsorted(falling[is_positive], falling[is_positive], side="right") - 1
+    false_at = np.searchsorted(falling[~is_positive], falling[is_positive], side="right")
 
     def statistic(weights: Floats) -> Floats:
-        drawn = weights.astype(np.float32)
-        true, false = drawn[:, positives] @ own, drawn[:, negatives] @ others
-        steps = true - np.pad(true[:, 1:], ((0, 0), (0, 1)))  # positives at each threshold itself
-        precision = np.divide(true, true + false, out=np.zeros(true.shape), where=true > 0, dtype=np.float64)
-        n_positive, n_negative = weights @ images_of(positive), weights @ images_of(~positive)
-        result = ratio(np.einsum("ij,ij->i", steps, precision), n_positive)
-        return np.where(n_negative > 0, result, np.nan)
-
-    def images_of(of: NDArray[np.bool_]) -> Floats:
-        return np.bincount(patients[of], minlength=n).astype(np.float64)
+        drawn = weights.astype(np.int32)
+        counted = np.take(drawn, own, axis=1)
+        alarms = np.zeros((len(drawn), len(others) + 1), dtype=np.int32)
+        np.cumsum(np.take(drawn, others, axis=1), axis=1, out=alarms[:, 1:])
+        hits = np.cumsum(counted, axis=1, dtype=np.int32)
+        true = np.take(hits, true_at, axis=1)
+        precision = true / np.maximum(true + np.take(alarms, false_at, axis=1), 1)
+        result = ratio(np.einsum("ij,ij->i", counted, precision), hits[:, -1].astype(np.float64))
+        return np.where(alarms[:, -1] > 0, result, np.nan)
 
     return statistic
 

@@ -22,8 +22,15 @@ from nmevision.evaluation.intervals import (
     percentile,
     resample,
 )
-from nmevision.evaluation.metrics import Value, binary, undefined, why_one_class
-from nmevision.evaluation.weighted import Floats, Statistic, auroc_of, difference_of
+from nmevision.evaluation.metrics import Value, binary, classes, undefined, why_one_class
+from nmevision.evaluation.weighted import (
+    Floats,
+    Statistic,
+    auroc_of,
+    balanced_accuracy_of,
+    difference_of,
+    estimate,
+)
 
 PERMUTATIONS = 10_000
 ENUMERATED_UP_TO = 13
@@ -251,4 +258,31 @@ def compare_auroc(
     one, other = auroc_of(truth, ours), auroc_of(truth, theirs)
     difference = float(difference_of(one, other)(np.ones((1, len(truth))))[0])
     p, method = permutation_test(truth, ours, theirs, seed=seed)
+    return Comparison(Value(difference), paired_interval(truth, one, other, resamples, seed), p, method)
+
+
+def compare_balanced_accuracy(
+    labels: ArrayLike, first: ArrayLike, second: ArrayLike, resamples: int = 2000, seed: int = 0
+) -> Comparison:
+    """Return the planned comparison of two models' calls: p by exchange within patients, paired interval.
+
+    labels, first, second: class indices from 0 (n,) of the same patients: truth and each model's call. The
+    difference of the balanced accuracies is a sum over patients of (right or wrong) / (classes x patients of the
+    class), so that exchanging the calls of a patient flips the sign of one term.
+
+    >>> found = compare_balanced_accuracy([0, 0, 1, 1], [0, 0, 1, 0], [0, 1, 1, 0])
+    >>> found.difference.value, found.p.value
+    (0.25, 1.0)
+    """
+    n_classes = int(max(np.max(x, initial=-1) for x in (labels, first, second))) + 1
+    truth, ours = classes(labels, first, n_classes)
+    theirs = classes(labels, second, n_classes)[1]
+    if len(truth) == 0:
+        reason = "no patients"
+        return Comparison(undefined(reason), no_interval(reason), undefined(reason), "")
+    one, other = (balanced_accuracy_of(truth, called, n_classes) for called in (ours, theirs))
+    sizes = np.bincount(truth, minlength=n_classes)
+    terms = ((ours == truth).astype(np.float64) - (theirs == truth)) / (sizes[truth] * (sizes > 0).sum())
+    p, method = sign_flip_p(terms, seed=seed)
+    difference = estimate(difference_of(one, other), len(truth))
     return Comparison(Value(difference), paired_interval(truth, one, other, resamples, seed), p, method)

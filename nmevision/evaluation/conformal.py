@@ -21,7 +21,7 @@ def _check(alpha: float) -> None:
         raise EvaluationError(f"alpha {alpha}; expected the share of misses allowed, between 0 and 1")
 
 
-def _misses_allowed(n: int, alpha: float) -> int:
+def misses_allowed(n: int, alpha: float) -> int:
     """Return floor((n + 1) alpha): how many of n + 1 exchangeable patients the set may miss."""
     return math.floor((n + 1) * alpha + 1e-9)
 
@@ -56,7 +56,7 @@ def coverage_law(n: int, alpha: float, level: float = 0.9) -> CoverageLaw:
     (0.9, 0.774, 0.981)
     """
     _check(alpha)
-    missed = _misses_allowed(n, alpha)
+    missed = misses_allowed(n, alpha)
     if missed == 0:
         return CoverageLaw(1.0, 1.0, 1.0)
     law = beta(n + 1 - missed, missed)
@@ -105,7 +105,7 @@ def calibrate(labels: ArrayLike, probabilities: ArrayLike, alpha: float) -> Cali
         raise EvaluationError(f"labels ({len(truth)},) and probabilities {p.shape} must be of one length")
     n, least = np.bincount(truth, minlength=p.shape[1]), np.full(p.shape[1], -np.inf)
     for k in range(p.shape[1]):
-        missed = _misses_allowed(int(n[k]), alpha)
+        missed = misses_allowed(int(n[k]), alpha)
         if missed:
             least[k] = np.sort(p[truth == k, k])[missed - 1]
     return Calibrated(alpha, n, least)
@@ -160,12 +160,54 @@ def judge_sets(
     labels: class indices (n,); probabilities: (n, k); names: of the k classes; sources: texts (n,).
     """
     sets = calibrated.sets(probabilities)
+    return _report(sets, calibrated.alpha, calibrated.n, labels, names, sources)
+
+
+def judge_in_halves(
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    names: tuple[str, ...],
+    sources: ArrayLike | None = None,
+    alpha: float = 0.1,
+    seed: int = 0,
+) -> SetReport:
+    """Return what `judge_sets` returns where no other patients are there to calibrate with.
+
+    The patients are halved at random within each class; each half calibrates the sets of the other, which no patient
+    of it has touched. Where either half has fewer patients of a class than `patients_needed`, every set holds the class.
+    """
+    p = np.asarray(probabilities, dtype=np.float64)
+    truth = classes(labels, labels, p.shape[1])[0]
+    generator = np.random.default_rng(seed)
+    first = np.zeros(len(truth), dtype=bool)
+    for k in np.unique(truth):
+        own = generator.permutation(np.flatnonzero(truth == k))
+        first[own[: len(own) // 2]] = True
+    sets = np.zeros(p.shape, dtype=bool)
+    n = np.full(p.shape[1], len(truth))
+    for half in (first, ~first):
+        calibrated = calibrate(truth[~half], p[~half], alpha)
+        sets[half] = calibrated.sets(p[half])
+        n = np.minimum(n, calibrated.n)
+    sets[:, [misses_allowed(int(few), alpha) == 0 for few in n]] = True
+    return _report(sets, alpha, n, truth, names, sources)
+
+
+def _report(
+    sets: NDArray[np.bool_],
+    alpha: float,
+    n: NDArray[np.intp],
+    labels: ArrayLike,
+    names: tuple[str, ...],
+    sources: ArrayLike | None,
+) -> SetReport:
+    """Return what sets (n, k) are worth that were calibrated with `n` patients of each class."""
     truth = classes(labels, labels, sets.shape[1])[0]
     held, sizes = sets[np.arange(len(truth)), truth], sets.sum(axis=1)
     by_class = []
     for k, name in enumerate(names):
-        few = f"{calibrated.n[k]} calibration patients, {patients_needed(calibrated.alpha)} needed: in every set"
-        note = few if k in calibrated.always_included else ""
+        few = f"{n[k]} calibration patients, {patients_needed(alpha)} needed: in every set"
+        note = "" if misses_allowed(int(n[k]), alpha) else few
         by_class.append(_coverage(name, held[truth == k], note))
     where = np.asarray([] if sources is None else sources, dtype=object)
     by_source = tuple(_coverage(str(name), held[where == name]) for name in np.unique(where))
@@ -174,7 +216,7 @@ def judge_sets(
         return Value(float(values.mean())) if len(truth) else undefined("no patients")
 
     return SetReport(
-        alpha=calibrated.alpha,
+        alpha=alpha,
         marginal=_coverage("all patients", held),
         by_class=tuple(by_class),
         by_source=by_source,

@@ -32,7 +32,9 @@ class Outcome:
 
     auroc against all negatives of the test, those of classes seen in training, and unseen ones. low, high: HM-score
     interval of auroc on the patients. sensitivity: at SPECIFICITY on known patients set aside; kept_unseen: the
-    specificity that is left on unseen classes. brier_skill: 1 - Brier / that of the prevalence.
+    specificity that is left on unseen classes. brier_skill: 1 - Brier / that of the prevalence. oscr: area under the
+    open-set classification rate, unseen classes as the unknown. coverage: share of the known patients (coverage_unseen:
+    of the unseen) whose conformal set says that they are not of the class.
     """
 
     surrogate: str
@@ -47,6 +49,9 @@ class Outcome:
     kept_unseen: float
     brier: float
     brier_skill: float
+    oscr: float
+    coverage: float
+    coverage_unseen: float
     n_positive: int
     n_seen: int
     n_unseen: int

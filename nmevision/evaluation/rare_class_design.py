@@ -18,6 +18,16 @@ Bools = NDArray[np.bool_]
 Ints = NDArray[np.intp]
 
 
+class Observed(Record):
+    """What was found for the disease itself, to be set against the band of the surrogates."""
+
+    name: str = Field(description="the disease, such as nme")
+    shots: int = Field(ge=0, description="patients of it that the method had seen")
+    method: str = Field(description="one of the protocol's methods, such as LDA")
+    auroc: float = Field(ge=0, le=1)
+    n_positive: int = Field(ge=1, description="patients of it that were judged")
+
+
 class RareClassConfig(Record):
     """The protocol's choices, made beforehand."""
 
@@ -32,23 +42,34 @@ class RareClassConfig(Record):
     images: Literal["one", "all"] = Field(default="one", description="images of each revealed patient")
     min_patients: int = Field(default=20, ge=4, description="of a surrogate")
     seed: int = 0
+    observed: tuple[Observed, ...] = Field(
+        default=(), description="figures of the disease itself, told to lie inside the band or outside"
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class Embedded:
-    """N images of P patients as numbers. patient: N indices below P. label, source: of each patient."""
+    """N images of P patients as numbers. patient: N indices below P. label, source: of each patient.
+
+    colours: N x C shares of colours, where there are any: what they alone tell stands beside the features.
+    """
 
     features: Floats
     patient: Ints
     label: Ints
     source: NDArray[np.object_]
     classes: tuple[str, ...]
+    colours: Floats | None = None
 
     @property
     def of_patients(self) -> Floats:
         """Return the mean over each patient's images, P x D."""
-        sums = np.zeros((len(self.label), self.features.shape[1]))
-        np.add.at(sums, self.patient, self.features)
+        return self.mean_of(self.features)
+
+    def mean_of(self, values: Floats) -> Floats:
+        """Return the mean over each patient's images of any values (N x D), P x D."""
+        sums = np.zeros((len(self.label), values.shape[1]))
+        np.add.at(sums, self.patient, values)
         return sums / np.bincount(self.patient, minlength=len(self.label))[:, None]
 
 

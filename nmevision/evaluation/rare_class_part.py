@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from scipy.special import expit, logit
 
+from nmevision.evaluation.conformal import misses_allowed, patients_needed
 from nmevision.evaluation.few_shot import (
+    COLOUR_LDA,
     FUSION,
     KNN,
     KNOWLEDGE,
@@ -16,6 +18,7 @@ from nmevision.evaluation.few_shot import (
     NOVELTY,
     PROTOTYPE,
     RIDGE_PROBE,
+    SOURCE_ONLY,
     Base,
     Support,
 )
@@ -31,7 +34,14 @@ CALIBRATING = 0.25
 """Share of the known patients that sets the threshold and the z-scores; the rest is learned from."""
 SEPARATION = 2.0
 """z-score between the classes that is assumed to turn a score into a probability: log odds = d z - d^2 / 2 + logit(prior)."""
-MEASURES = ("auroc", "auroc_seen", "auroc_unseen", "sensitivity", "kept_unseen", "brier", "brier_skill")
+MISSED = 0.1
+"""Share of the known patients that their conformal sets may miss."""
+HALF = 0.5
+"""Patients added to every source, so that one without revealed patients has a finite score."""
+MEASURES = (
+    "auroc", "auroc_seen", "auroc_unseen", "sensitivity", "kept_unseen", "brier", "brier_skill", "oscr",
+    "coverage", "coverage_unseen",
+)  # fmt: skip
 
 
 class Part:
@@ -59,19 +69,24 @@ class Part:
         self.n_calibrating = len(calibrating)
         self.positive, self.seen, self.unseen = (m[test] for m in (own, known, np.isin(data.label, unseen)))
         self._revealable = np.flatnonzero(own & ~test)
-        if config.images == "all":
-            candidates, self._images = (
-                patients[self._revealable],
-                [np.array([i]) for i in range(len(self._revealable))],
-            )
-        else:
-            rows = [np.flatnonzero(data.patient == p) for p in self._revealable]
-            candidates = data.features[np.concatenate(rows)]
-            ends = np.cumsum([len(r) for r in rows])
-            self._images = [np.arange(end - len(r), end) for r, end in zip(rows, ends, strict=True)]
-        codes = np.unique(data.label[fit], return_inverse=True)[1]
-        self.base = Base(patients[fit], codes, candidates.astype(np.float64), patients[judged])
-        self._n_candidates = len(candidates)
+        rows = [np.flatnonzero(data.patient == p) for p in self._revealable]
+        whole = config.images == "all"
+        ends = np.arange(1, len(rows) + 1) if whole else np.cumsum([len(r) for r in rows])
+        sizes = [1 if whole else len(r) for r in rows]
+        self._images = [np.arange(end - n, end) for n, end in zip(sizes, ends, strict=True)]
+        known_labels, codes = np.unique(data.label[fit], return_inverse=True)
+
+        def base(images: Floats, of_patients: Floats) -> Base:
+            shown = of_patients[self._revealable] if whole else images[np.concatenate(rows)]
+            return Base(of_patients[fit], codes, shown.astype(np.float64), of_patients[judged])
+
+        self.base = base(data.features, patients)
+        self._colours = None if data.colours is None else base(data.colours, data.mean_of(data.colours))
+        self._n_candidates = int(ends[-1]) if len(ends) else 0
+        sources = np.unique(data.source, return_inverse=True)[1]
+        self._sources = sources[fit], sources[np.repeat(self._revealable, sizes)], sources[judged]
+        guess, self._share = (part[self.n_calibrating :] for part in self.base.nearest_known)
+        self._right = known_labels[guess] == data.label[test]
         told = knowing(hidden, fit) if knowing else None
         self._knowledge = None if told is None else told[judged]
 
@@ -98,12 +113,25 @@ class Part:
                 learned = {m: self.base.scores(m, support) for m in (PROTOTYPE, LDA, RIDGE_PROBE, KNN)}
                 yield from ((k, method, values) for method, values in learned.items())
                 yield k, FUSION, self._fused(learned)
+                if self._colours is not None:
+                    yield k, COLOUR_LDA, self._colours.scores(LDA, support)
+                if len(np.unique(np.concatenate(self._sources))) > 1:
+                    yield k, SOURCE_ONLY, self._by_source(support)
             if self._knowledge is not None and k <= len(self._revealable):
                 yield (
                     k,
                     KNOWLEDGE,
                     np.broadcast_to(self._knowledge, (episodes if k else 1, len(self._knowledge))),
                 )
+
+    def _by_source(self, support: Support) -> Floats:
+        """Return the log of how much more often a patient's source is among the revealed than among the known."""
+        known, candidates, judged = self._sources
+        n = int(max(part.max(initial=0) for part in self._sources)) + 1
+        revealed = (candidates[support.rows][:, :, None] == np.arange(n)).sum(axis=1) + HALF
+        common = np.bincount(known, minlength=n) + HALF
+        shares = np.log(revealed / revealed.sum(axis=1, keepdims=True)) - np.log(common / common.sum())
+        return np.asarray(shares[:, judged])
 
     def _fused(self, learned: dict[str, Floats]) -> Floats:
         if self._knowledge is None:
@@ -122,17 +150,21 @@ class Part:
         aside, test = scores[:, :n], scores[:, n:]
         z = self._z(scores)[:, n:]
         found = self._aurocs(test)
-        nothing = np.full(len(scores), math.nan)
-        found["sensitivity"] = found["kept_unseen"] = nothing
+        for name in ("sensitivity", "kept_unseen", "coverage", "coverage_unseen"):
+            found[name] = np.full(len(scores), math.nan)
+        ordered = np.sort(aside, axis=1)
         if n >= negatives_needed(SPECIFICITY):
-            threshold = np.sort(aside, axis=1)[
-                :, math.ceil(SPECIFICITY * n - 1e-9) - 1 : math.ceil(SPECIFICITY * n - 1e-9)
-            ]
-            called = test > threshold
+            place = math.ceil(SPECIFICITY * n - 1e-9) - 1
+            called = test > ordered[:, place : place + 1]
             found["sensitivity"] = called[:, self.positive].mean(axis=1)
             if self.unseen.any():
                 found["kept_unseen"] = 1 - called[:, self.unseen].mean(axis=1)
-        return found | self._brier(z)
+        if n >= patients_needed(MISSED):
+            most = ordered[:, n - misses_allowed(n, MISSED)]
+            for name, kind in (("coverage", self.seen), ("coverage_unseen", self.unseen)):
+                if kind.any():
+                    found[name] = (test[:, kind] <= most[:, None]).mean(axis=1)
+        return found | self._of_probabilities(z)
 
     def _aurocs(self, test: Floats) -> dict[str, Floats]:
         own = test[:, self.positive]
@@ -144,14 +176,24 @@ class Part:
             "auroc_unseen": unseen / (pairs[1] or math.nan),
         }
 
-    def _brier(self, z: Floats) -> dict[str, Floats]:
-        """Return the Brier score once the log odds stand on the prevalence of the test, and its skill."""
+    def _of_probabilities(self, z: Floats) -> dict[str, Floats]:
+        """Return what needs probabilities: the log odds are moved to the prevalence of the test.
+
+        OSCR: a patient is answered by the more probable of the hidden class and the nearest known one; right answers
+        to patients of known classes against answers to unseen ones, over all limits of the probability.
+        """
         used = self.positive | self.seen | self.unseen
         truth = self.positive[used]
         prior = float(truth.mean())
-        p = expit(SEPARATION * z[:, used] - SEPARATION**2 / 2 + logit(prior))
-        brier = ((p - truth) ** 2).mean(axis=1)
-        return {"brier": brier, "brier_skill": 1 - brier / max(prior * (1 - prior), 1e-12)}
+        p = expit(SEPARATION * z - SEPARATION**2 / 2 + logit(prior))
+        brier = ((p[:, used] - truth) ** 2).mean(axis=1)
+        found = {"brier": brier, "brier_skill": 1 - brier / max(prior * (1 - prior), 1e-12)}
+        other = (1 - p) * self._share
+        right = np.where(self.positive, p >= other, (p < other) & self._right)
+        sure = np.maximum(p, other)
+        known = self.positive | self.seen
+        won = pairs_won(np.where(right, sure, -1.0)[:, known], sure[:, self.unseen])
+        return found | {"oscr": won / (int(known.sum()) * int(self.unseen.sum()) or math.nan)}
 
 
 def pairs_won(positive: Floats, negative: Floats) -> Floats:
@@ -160,9 +202,12 @@ def pairs_won(positive: Floats, negative: Floats) -> Floats:
     >>> pairs_won(np.array([[0.5, 0.9]]), np.array([[0.1, 0.5]])).tolist()
     [3.5]
     """
-    ranked = np.sort(negative, axis=1)
+    ranked, asked = (
+        np.sort(negative, axis=1),
+        np.sort(positive, axis=1),
+    )  # sorted questions are answered faster
     both = (
         np.searchsorted(n, p, "left") + np.searchsorted(n, p, "right")
-        for n, p in zip(ranked, positive, strict=True)
+        for n, p in zip(ranked, asked, strict=True)
     )
     return np.array([counts.sum() / 2 for counts in both])

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import precision_recall_curve, roc_curve
 
 from nmevision import __version__
 from nmevision.errors import EvaluationError
 from nmevision.evaluation import claims
 from nmevision.evaluation.calibration import reliability_bins
+from nmevision.evaluation.conformal import SetReport, judge_in_halves
+from nmevision.evaluation.curves import precision_recall_points, roc_points
 from nmevision.evaluation.description import Description, describe
 from nmevision.evaluation.drafts import Target
 from nmevision.evaluation.failures import Failures, failures, patients
@@ -23,6 +24,7 @@ from nmevision.evaluation.metrics import confusion_matrix, why_one_class
 from nmevision.evaluation.scores import ALL, Score, score_all, score_source
 from nmevision.evaluation.sections import Sections, sections
 from nmevision.evaluation.truth import UNKNOWN_SOURCE, Cases, LeftOut, join
+from nmevision.evaluation.unknown import Unknowns, unknowns
 from nmevision.evaluation.weighted import Floats
 from nmevision.manifest import Manifest
 from nmevision.predictions import PredictionTable
@@ -33,6 +35,8 @@ RESAMPLES = 2000
 LISTED_UP_TO = 30
 """With at most so many positive patients each is listed with its rank among the negatives."""
 HISTOGRAM_BINS = 20
+MISSES = (0.1, 0.2)
+"""Shares of each class that its sets may miss: 9 and 4 calibration patients of the class are needed."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class EvaluationReport:
     composition: patients and images per class and source, scored and unanswered.
     positives: each positive patient with its rank, where there are at most LISTED_UP_TO.
     sections: calibration, abstention, prevalence, decisions and subgroups of the positive, if any.
+    sets: conformal sets of diagnoses, one for each of MISSES. unknowns: diseases outside the list.
     failures: what the most probable class gets wrong about the positive, if any. data: what was evaluated.
     """
 
@@ -72,6 +77,8 @@ class EvaluationReport:
     curves: tuple[Curves, ...]
     positives: list[dict[str, Any]]
     sections: Sections | None
+    sets: tuple[SetReport, ...]
+    unknowns: Unknowns
     failures: Failures | None
     data: Description
     claims: tuple[str, ...]
@@ -157,6 +164,8 @@ def evaluate(
         curves=tuple(_curves(cases, one) for one in ([target] if target else targets)),
         positives=_positives(cases, target) if target else [],
         sections=sections(cases, target, manifest, seed) if target else None,
+        sets=tuple(_sets(cases, alpha, seed) for alpha in MISSES),
+        unknowns=unknowns(cases, predictions, manifest, taxonomy),
         failures=failures(cases, target) if target else None,
         data=describe(cases, manifest, taxonomy),
         claims=(claims.PHANTOM_CLAIM,) if truth.phantom else tuple(claims.claims(cases, target, scores)),
@@ -165,6 +174,11 @@ def evaluate(
         seed=seed,
         resamples=resamples,
     )
+
+
+def _sets(cases: Cases, alpha: float, seed: int) -> SetReport:
+    sources = None if set(cases.sources) == {UNKNOWN_SOURCE} else cases.sources
+    return judge_in_halves(cases.labels, cases.probabilities, cases.classes, sources, alpha, seed)
 
 
 def positive_target(taxonomy: Taxonomy, positive: str | None) -> Target | None:
@@ -217,7 +231,7 @@ def _curves(cases: Cases, target: Target) -> Curves:
     reason = why_one_class(truth)
     if reason:
         return Curves(target.name, reason, {}, {}, bins, histogram)
-    false, true, _ = roc_curve(truth, p)
+    false, true = roc_points(truth, p)
     recall, precision = _steps(truth, p)
     return Curves(
         target.name,
@@ -234,10 +248,7 @@ def _steps(truth: NDArray[np.bool_], p: Floats) -> tuple[Floats, Floats]:
 
     Precision at the first recall reaches back to recall 0.
     """
-    precision, recall, _ = precision_recall_curve(truth, p)
-    recall, precision = recall[-2::-1], precision[-2::-1]  # without the conventional end (0, 1)
-    rises = np.diff(recall, prepend=0.0) > 0
-    recall, precision = recall[rises], precision[rises]
+    recall, precision = precision_recall_points(truth, p)
     return np.concatenate([[0.0], recall]), np.concatenate([precision[:1], precision])
 
 

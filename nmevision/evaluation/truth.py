@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nmevision.errors import EvaluationError, Problems
 from nmevision.evaluation.weighted import Floats
 from nmevision.manifest import Manifest
-from nmevision.predictions import DECIMALS, PROBABILITY_PREFIX, PredictionTable, by_case
+from nmevision.predictions import ATTENTION, DECIMALS, PROBABILITY_PREFIX, PredictionTable, by_case
 from nmevision.taxonomy import Taxonomy
 
 UNKNOWN_SOURCE = "(unknown)"
@@ -84,7 +84,7 @@ def join(predictions: PredictionTable, manifest: Manifest, taxonomy: Taxonomy) -
     repeated or empty, a label is unknown, phantoms are mixed with real images, or nothing is left.
     """
     _check(predictions, manifest, taxonomy)
-    rows, strangers = _matched(predictions, manifest)
+    rows, strangers = matched(predictions, manifest)
     rows["label"] = manifest.diagnoses(taxonomy).to_numpy()
     left_out = [LeftOut("image", name, "prediction without a manifest row") for name in strangers]
     left_out += _without_label(rows, taxonomy)
@@ -139,7 +139,7 @@ def _check(predictions: PredictionTable, manifest: Manifest, taxonomy: Taxonomy)
     problems.raise_if_any(EvaluationError, "predictions and manifest cannot be scored together")
 
 
-def _matched(predictions: PredictionTable, manifest: Manifest) -> tuple[pd.DataFrame, list[str]]:
+def matched(predictions: PredictionTable, manifest: Manifest) -> tuple[pd.DataFrame, list[str]]:
     """Return the manifest's rows with their predictions (status "" where none), and unmatched ids."""
     ours, theirs = manifest.frame, predictions.frame
     key = "id" if set(ours["id"]) & set(theirs["id"]) else "path"
@@ -227,7 +227,8 @@ def _patient_sources(rows: pd.DataFrame) -> pd.Series:
 def _cases(scored: pd.DataFrame, keys: tuple[str, ...], columns: list[str]) -> Cases:
     """Return one entry per patient: mean log-probability over the images, as cases.csv holds it."""
     ordered = scored.sort_values("id", kind="stable")
-    table = ordered[["id", "status", *columns]].assign(patient_id=ordered["patient"])
+    weights = [name for name in (ATTENTION,) if name in ordered]
+    table = ordered[["id", "status", *weights, *columns]].assign(patient_id=ordered["patient"])
     pooled = by_case(PredictionTable(table))
     by_patient = ordered.groupby("patient", sort=True)
     return Cases(

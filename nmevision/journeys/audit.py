@@ -143,6 +143,7 @@ def _summary(grouped: Manifest, findings: pd.DataFrame, pairs: pd.DataFrame) -> 
             "hash_bits_of_128": duplicates.HASH_LIMIT,
             "likeness": duplicates.SAME_DETAIL,
         },
+        "not_found": list(duplicates.BLIND_SPOTS),
     }
 
 
@@ -154,4 +155,10 @@ def _told(report: Mapping[str, Any]) -> list[str]:
         f"{report['images_in_groups']:,} images in {report['duplicate_groups']:,} groups"
     ]
     lines += [f"  {kind}: {count:,}" for kind, count in report["findings"].items()]
-    return lines if report["findings"] else [*lines, "  nothing else to report"]
+    if not report["findings"]:
+        lines.append("  nothing else to report")
+    return [
+        *lines,
+        "Near duplicates that this search misses:",
+        *(f"  {spot}" for spot in report["not_found"]),
+    ]

@@ -2,51 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
+from nmevision.data.uci_dermatology import UciDermatology
 from nmevision.errors import BundleError, ConfigError, DataError, EvaluationError, NmevisionError, Problems
-from nmevision.evaluation.report import EvaluationReport
-from nmevision.files import sha256_of, write_csv, write_json, write_text
+from nmevision.files import sha256_of
+from nmevision.journeys.board import Leaderboard, scored, write_board
 from nmevision.journeys.outside import called_positive
 from nmevision.journeys.predict_and_evaluate import predict_and_evaluate
-from nmevision.journeys.ranking import (
-    RULES,
-    PatientScores,
-    Row,
-    concluded,
-    conclusions,
-    patient_scores,
-    weakest_spots,
-)
-from nmevision.journeys.suite import HeldOutSet, Suite, load_suite, read_sets
+from nmevision.journeys.ranking import Answers, Row, concluded, patient_answers, weakest_spots
+from nmevision.journeys.suite import HeldOutSet, load_suite, read_sets
+from nmevision.journeys.uci.contenders import contenders, taxonomy_of, write_and_evaluate
 from nmevision.manifest import Manifest
 from nmevision.networks.bundle import SEEN_DIGITS, Bundle, open_bundle
-from nmevision.reporting.markdown import cell, shown
-from nmevision.reporting.plain_page import page_of
-from nmevision.reporting.sentence import counted
-
-METRICS = {
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-    "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "macro-F1",
-    "brier": "Brier",
-    "ece_width15": "ECE",
-}
-"""The board's scores and their headings; the first two are of the positive, the rest over all classes."""
-
-
-@dataclass(frozen=True)
-class Leaderboard:
-    """The rows, one per set and bundle, the Markdown page, and the path of the same as HTML."""
-
-    rows: list[Row]
-    text: str
-    path: Path
 
 
 def run_suite(path: Path, folders: list[Path], out: Path) -> Leaderboard:
@@ -55,18 +23,28 @@ def run_suite(path: Path, folders: list[Path], out: Path) -> Leaderboard:
     Interrupted, it continues: finished predictions of the same bundle are used again. A bundle that was
     trained on images of a set, or cannot read its labels, gets a row that says so instead of a score.
     The first bundle named is the one that the others are compared with. A set that is not there is named with
-    the reason on the board.
+    the reason on the board. A set of graded findings needs no bundle: knowledge and classifiers answer it.
     Raises ConfigError, DataError or BundleError where the suite, a manifest or a bundle is broken.
     """
     path, out = Path(path), Path(out)
     suite, bundles = load_suite(path), _open_all(folders)
-    manifests, absent = read_sets(suite, path.parent)
-    rows = []
-    for held_out in (one for one in suite.sets if one.name in manifests):
-        manifest = manifests[held_out.name]
-        digests = _digests(manifest)
-        rows += concluded([_row(held_out, manifest, digests, bundle, out) for bundle in bundles])
-    return _write(rows, suite, absent, sha256_of(path), out)
+    if not bundles and (images := [one.name for one in suite.sets if not one.grades]):
+        raise ConfigError(
+            f"suite '{suite.name}' holds images ({', '.join(images)}) and no model was named; name one or more bundles"
+        )
+    found, absent = read_sets(suite, path.parent)
+    rows: list[Row] = []
+    for held_out in (one for one in suite.sets if one.name in found):
+        here = found[held_out.name]
+        if isinstance(here, Manifest):
+            digests = _digests(here)
+            rows += concluded([_row(held_out, here, digests, bundle, out) for bundle in bundles])
+        else:
+            rows += [
+                *concluded(_of_grades(held_out, here, out)),
+                *(_reads_images(held_out, b) for b in bundles),
+            ]
+    return write_board(rows, suite, absent, sha256_of(path), out)
 
 
 def _open_all(folders: list[Path]) -> list[Bundle]:
@@ -91,7 +69,7 @@ def _digests(manifest: Manifest) -> set[str]:
 
 def _row(
     held_out: HeldOutSet, manifest: Manifest, digests: set[str], bundle: Bundle, out: Path
-) -> tuple[Row, PatientScores | None]:
+) -> tuple[Row, Answers | None]:
     """Return one leaderboard row and its patients: scores with intervals and n, or why there are none."""
     row: Row = {
         "set": held_out.name,
@@ -110,8 +88,8 @@ def _row(
         report = predict_and_evaluate(bundle, manifest, folder, held_out.positive)
     except (DataError, EvaluationError, ConfigError) as problem:
         return row | {"note": _first_lines(problem)}, None
-    patients = patient_scores(folder, bundle.info.taxonomy, report.positive)
-    return row | _scores(report) | weakest_spots(report), patients
+    answers = patient_answers(folder, bundle.info.taxonomy, report.positive)
+    return row | scored(report) | weakest_spots(report), answers
 
 
 def _first_lines(problem: NmevisionError) -> str:
@@ -119,66 +97,30 @@ def _first_lines(problem: NmevisionError) -> str:
     return " ".join(line.strip() for line in str(problem).splitlines()[:3])
 
 
-def _scores(report: EvaluationReport) -> Row:
-    """Return every metric of the board as value, low, high and readable text."""
-    found: Row = {"phantom": report.phantom, "positive": report.positive}
-    for metric in METRICS:
-        target = report.positive if metric in ("auroc", "auprc") else "all"
-        if target is None:
-            continue
-        score = report.score(metric, target)
-        found[metric] = None if math.isnan(score.value) else score.value
-        found[f"{metric}_low"] = None if math.isnan(score.low) else score.low
-        found[f"{metric}_high"] = None if math.isnan(score.high) else score.high
-        found[f"{metric}_text"] = shown(score)
-    found["n"] = counted(report.headline)
-    found["n_positive"], found["n_negative"] = report.headline.n_positive, report.headline.n_negative
+def _of_grades(held_out: HeldOutSet, table: UciDermatology, out: Path) -> list[tuple[Row, Answers | None]]:
+    """Return the rows of all that answers a table of grades, knowledge first, scored like any bundle."""
+    found: list[tuple[Row, Answers | None]] = []
+    for contender in contenders(table, held_out.grades or "histology"):
+        folder = out / held_out.name / f"{contender.name.replace(' ', '-')}-{contender.fingerprint[:8]}"
+        report = write_and_evaluate(contender, table, folder)
+        row: Row = {
+            "set": held_out.name,
+            "bundle": contender.name,
+            "bundle_hash": contender.fingerprint,
+            "note": contender.note,
+        }
+        answers = patient_answers(folder, taxonomy_of(table), None)
+        found.append((row | scored(report) | weakest_spots(report), answers))
     return found
 
 
-def _write(rows: list[Row], suite: Suite, absent: dict[str, str], suite_hash: str, out: Path) -> Leaderboard:
-    """Write the three forms of the leaderboard."""
-    table = pd.DataFrame([{k: v for k, v in row.items() if not k.endswith("_text")} for row in rows])
-    write_csv(out / "leaderboard.csv", table, decimals=6)
-    content = {
-        "suite": suite.model_dump(mode="json"),
-        "suite_hash": suite_hash,
-        "absent": absent,
-        "rows": rows,
+def _reads_images(held_out: HeldOutSet, bundle: Bundle) -> Row:
+    """Return the row of a bundle on a set without images."""
+    why = "reads images; this set has grades of findings only"
+    return {
+        "set": held_out.name,
+        "bundle": bundle.info.name,
+        "bundle_hash": bundle.hash,
+        "note": why,
+        "first": False,
     }
-    write_json(out / "leaderboard.json", content)
-    text = _markdown(rows, suite, absent, suite_hash)
-    write_text(out / "leaderboard.md", text)
-    write_text(out / "leaderboard.html", page_of(text))
-    return Leaderboard(rows, text, out / "leaderboard.html")
-
-
-def _markdown(rows: list[Row], suite: Suite, absent: dict[str, str], suite_hash: str) -> str:
-    """Return the leaderboard as Markdown, one table per set."""
-    lines = [f"# {suite.name}", "", *suite.preamble(), "", f"Suite SHA-256 {suite_hash[:12]}."]
-    for held_out in suite.sets:
-        mine = [row for row in rows if row["set"] == held_out.name]
-        terms = held_out.terms
-        lines += ["", f"## {held_out.name}", "", *([terms, ""] if terms else [])]
-        if held_out.name in absent:
-            lines.append(f"**Left out**: {absent[held_out.name]}")
-            continue
-        if any(row.get("phantom") for row in mine):
-            lines += [
-                "**PHANTOM: synthetic images; says that the software works, nothing about disease.**",
-                "",
-            ]
-        lines += [
-            f"| bundle | positive | rank | {' | '.join(METRICS.values())} | patients | note |",
-            "|" + "---|" * (len(METRICS) + 5),
-        ]
-        for row in mine:
-            cells = [row.get(f"{metric}_text", "-") for metric in METRICS]
-            name = f"{row['bundle']} `{row['bundle_hash'][:8]}`"
-            rest = [row.get("n", "-"), cell(row["note"])]
-            asked = [row.get("positive") or "-", row.get("rank_text", "-")]
-            lines.append("| " + " | ".join([name, *asked, *cells, *rest]) + " |")
-        lines += [] if held_out.outside else conclusions(mine)
-    lines += ["", "Intervals are 95%, by patient; the report in each folder names their methods.", ""]
-    lines += [f"- {rule}" for rule in RULES]
-    return "\n".join(lines) + "\n"

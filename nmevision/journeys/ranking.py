@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmevision.evaluation.comparison import compare_auroc
+from nmevision.evaluation.comparison import Comparison, compare_auroc, compare_balanced_accuracy
 from nmevision.evaluation.multiplicity import best_of_chance_models, holm
 from nmevision.evaluation.report import EvaluationReport, positive_target
 from nmevision.evaluation.scores import ALL, Score
 from nmevision.evaluation.truth import join
 from nmevision.manifest import read_manifest
 from nmevision.predictions import read_predictions
-from nmevision.reporting.markdown import cell, shown
+from nmevision.reporting.markdown import cell, shown, table
 from nmevision.taxonomy import Taxonomy
 
 Row = dict[str, Any]
@@ -27,9 +27,9 @@ RULES = (
     "Rank: a new rank begins only where the intervals (of the AUROC; of the balanced accuracy where no positive is "
     "declared) of this bundle and all below it lie wholly below those of all above it; bundles whose intervals "
     "overlap, directly or through others, share one (1=). The order within a shared rank means nothing.",
-    "Difference: AUROC of the bundle minus that of the first bundle named, on the patients that both answered; "
-    "95 % interval by a paired bootstrap of patients, p by exchanging the two within patients, Holm over the "
-    "comparisons of a set. Only these tell two bundles apart; overlapping intervals do not.",
+    "Difference: AUROC (balanced accuracy where no positive is declared) of the bundle minus that of the first one "
+    "named, on the patients that both answered; 95 % interval by a paired bootstrap of patients, p by exchanging the "
+    "two within patients, Holm over the comparisons of a set. Only these tell two apart; overlapping intervals do not.",
     "Lowest source and worst class: the source, and the class against the rest, with the lowest AUROC among "
     "those where it can be estimated; a few patients make a low one by chance, which their interval shows.",
 )
@@ -44,13 +44,26 @@ class PatientScores:
     probability: NDArray[np.float64]
 
 
-def patient_scores(folder: Path, taxonomy: Taxonomy, positive: str | None) -> PatientScores | None:
-    """Return the answers in a folder of predict_and_evaluate, None where no positive is declared."""
-    target = positive_target(taxonomy, positive)
-    if target is None:
-        return None
+@dataclass(frozen=True)
+class PatientCalls:
+    """One bundle's calls on a set without a declared positive: names sorted, true and called class (all (n,))."""
+
+    names: NDArray[np.object_]
+    truth: NDArray[np.str_]
+    called: NDArray[np.str_]
+
+
+Answers = PatientScores | PatientCalls
+
+
+def patient_answers(folder: Path, taxonomy: Taxonomy, positive: str | None) -> Answers:
+    """Return the answers in a folder of predict_and_evaluate: calls where no positive is declared."""
     manifest = read_manifest(folder / "manifest.csv", purpose="evaluate", taxonomy=taxonomy)
     cases = join(read_predictions(folder / "predictions.csv"), manifest, taxonomy).cases
+    target = positive_target(taxonomy, positive)
+    if target is None:
+        keys = np.array(cases.classes)
+        return PatientCalls(cases.names, keys[cases.labels], keys[cases.predicted])
     return PatientScores(cases.names, target.truth(cases), target.probability(cases))
 
 
@@ -78,7 +91,7 @@ def _spot(score: Score, name: str) -> str:
     return f"{cell(name)} {shown(score)}, {score.n_positive} / {score.n_negative}"
 
 
-def concluded(answers: list[tuple[Row, PatientScores | None]]) -> list[Row]:
+def concluded(answers: list[tuple[Row, Answers | None]]) -> list[Row]:
     """Return one set's rows, best first, with ranks and with comparisons to the first bundle named."""
     (first, reference), others = answers[0], answers[1:]
     compared = [row | _comparison(scores, reference) for row, scores in others]
@@ -91,15 +104,16 @@ def concluded(answers: list[tuple[Row, PatientScores | None]]) -> list[Row]:
     return rows
 
 
-def _comparison(scores: PatientScores | None, first: PatientScores | None) -> Row:
-    """Return the difference in AUROC to the first bundle, its interval and p, or why there is none."""
-    if scores is None or first is None:
-        which = "this bundle" if scores is None else "the first bundle"
-        return {"comparison_note": f"{which} has no score of a positive"}
-    _, own, other = np.intersect1d(scores.names, first.names, return_indices=True)
-    if (scores.truth[own] != first.truth[other]).any():
-        return {"comparison_note": "the first bundle answers another question (its positive differs)"}
-    found = compare_auroc(scores.truth[own], scores.probability[own], first.probability[other])
+def _comparison(answers: Answers | None, first: Answers | None) -> Row:
+    """Return the difference to the first bundle, its interval and p, or why there is none."""
+    if answers is None or first is None:
+        which = "this one" if answers is None else "the first one"
+        return {"comparison_note": f"{which} was not scored here"}
+    found = _compared(answers, first)
+    if found is None:
+        return {
+            "comparison_note": "the first one answers another question (its positive or its classes differ)"
+        }
     if not found.difference.known:
         return {"comparison_note": found.difference.reason}
     known = not math.isnan(found.interval.low)
@@ -108,9 +122,23 @@ def _comparison(scores: PatientScores | None, first: PatientScores | None) -> Ro
         "difference_low": found.interval.low if known else None,
         "difference_high": found.interval.high if known else None,
         "difference_method": f"{found.method}; {found.interval.method}",
-        "compared_patients": len(own),
+        "compared_patients": len(np.intersect1d(answers.names, first.names)),
         "p": found.p.value,
     }
+
+
+def _compared(answers: Answers, first: Answers) -> Comparison | None:
+    """Return the comparison on the patients that both answered; None where they were asked something else."""
+    _, own, other = np.intersect1d(answers.names, first.names, return_indices=True)
+    if (answers.truth[own] != first.truth[other]).any():
+        return None
+    if isinstance(answers, PatientScores) and isinstance(first, PatientScores):
+        return compare_auroc(answers.truth[own], answers.probability[own], first.probability[other])
+    if isinstance(answers, PatientCalls) and isinstance(first, PatientCalls):
+        called = answers.truth[own], answers.called[own], first.called[other]
+        codes = np.unique(np.concatenate(called), return_inverse=True)[1].reshape(3, -1)
+        return compare_balanced_accuracy(*codes)
+    return None
 
 
 def _order(row: Row) -> tuple[float, float, str]:
@@ -136,21 +164,22 @@ def _share_ranks(rows: list[Row]) -> None:
         row["rank_text"] = f"{row['rank']}=" if shared[row["rank"]] > 1 else str(row["rank"])
 
 
-def conclusions(rows: list[Row]) -> list[str]:
+def conclusions(rows: list[Row], who: str = "bundle") -> list[str]:
     """Return the Markdown lines beneath one set's table: comparisons, weakest spots, the winner's curse."""
     scored = [row for row in rows if "n" in row]
     if not scored:
         return []
     first = next((row["bundle"] for row in rows if row["first"]), "")
-    lines = [
-        "",
-        f"| bundle | AUROC minus that of {cell(first)} | p | p (Holm) | lowest source (n+ / n−) | worst class (n+ / n−) |",
-        "|---|---|---|---|---|---|",
-    ]
+    metric = "AUROC" if any(row["positive"] for row in scored) else "balanced accuracy"
+    headings = [
+        who, f"{metric} minus that of {cell(first)}", "p", "p (Holm)", "lowest source (n+ / n−)", "worst class (n+ / n−)"
+    ]  # fmt: skip
+    told: list[list[str]] = []
     for row in scored:
         weak = [row.get(f"{name}_text", "-") for name in ("lowest_source", "worst_class")]
         p = [_p(row.get(name)) for name in ("p", "p_holm")]
-        lines.append(f"| {' | '.join([row['bundle'], _difference(row), *p, *weak])} |")
+        told.append([cell(row["bundle"]), _difference(row), *p, *weak])
+    lines = ["", *table(headings, told)]
     return [*lines, *_winners_curse(scored)]
 
 
@@ -181,4 +210,4 @@ def _difference(row: Row) -> str:
 def _p(value: float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:.3f}" if value >= 0.001 else "< 0.001"
+    return f"{value:.3f}" if value >= 0.001 else "<\u00a00.001"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from nmevision.errors import ConfigError, DataError
 from nmevision.evaluation.few_shot import METHODS
 from nmevision.evaluation.rare_class import against_prototype, bands, run
 from nmevision.evaluation.rare_class_design import Embedded, Ints, RareClassConfig
-from nmevision.evaluation.rare_class_part import CALIBRATING, SEPARATION, SPECIFICITY, Knowing
+from nmevision.evaluation.rare_class_part import CALIBRATING, MISSED, SEPARATION, SPECIFICITY, Knowing
 from nmevision.evaluation.report import json_safe
 from nmevision.evaluation.weighted import Floats
 from nmevision.files import sha256_of, write_csv, write_json, write_text
@@ -28,11 +28,12 @@ from nmevision.journeys.uci.study import study_of
 from nmevision.knowledge.loading import load_knowledge
 from nmevision.manifest import Manifest, read_manifest
 from nmevision.predictions import KNOWLEDGE_GROUP_PREFIX, KNOWLEDGE_PREFIX, read_predictions
+from nmevision.reporting.plain_page import page_of
 from nmevision.reporting.rare_class_page import page
 from nmevision.schema import validate
 from nmevision.taxonomy import load_taxonomy
 
-CLASSES, RECORD, PAGE = "rare-class.csv", "rare-class.json", "rare-class.md"
+CLASSES, RECORD, PAGE, HTML = "rare-class.csv", "rare-class.json", "rare-class.md", "rare-class.html"
 DECIMALS = 6
 BLIND = Setting(reading="tau 1")
 UCI_NOTE = (
@@ -56,11 +57,13 @@ def rare_class(
     config: Path | None = None,
     taxonomy: Path | None = None,
     predictions: Path | None = None,
+    colours: Path | None = None,
 ) -> Outcome:
-    """Run the protocol on the rows of a manifest that have features; write rare-class.csv, .json and .md to `out`.
+    """Run the protocol on the rows of a manifest that have features; write rare-class.csv, .json, .md, .html to `out`.
 
     config: YAML of RareClassConfig. taxonomy: how labels are read; as they are written by default. predictions:
-    predictions.csv of a model that grades findings, whose knowledge_<diagnosis> columns become the knowledge method.
+    predictions.csv of a model that grades findings, whose knowledge_<diagnosis> columns become the knowledge method. colours:
+    features of `nmevision features colours`, which become a method of their own.
     """
     table = read_manifest(
         Path(manifest), purpose="evaluate", taxonomy=load_taxonomy(taxonomy) if taxonomy else None
@@ -75,6 +78,13 @@ def rare_class(
         )
     rows = table.select(pd.Series(kept, index=table.frame.index))
     data = embedded(rows, labels[kept].to_numpy(object), values[kept[there]].astype(np.float64))
+    if colours is not None:
+        shares, known = read_features(Path(colours)).of(rows.frame["id"].tolist())
+        if not known.all():
+            raise DataError(
+                f"{colours}: {int((~known).sum())} of {len(rows)} images have no colours; make them again"
+            )
+        data = replace(data, colours=shares.astype(np.float64))
     settings = _config(config)
     knowing = _knowing(predictions, rows, data) if predictions else None
     facts = {
@@ -183,6 +193,7 @@ def _report(
         "specificity": SPECIFICITY,
         "calibrating_share": CALIBRATING,
         "separation": SEPARATION,
+        "missed": MISSED,
     }
     content = {
         "nmevision": __version__,
@@ -195,6 +206,7 @@ def _report(
     }
     write_csv(out / CLASSES, pd.DataFrame([asdict(o) for o in outcomes]), DECIMALS)
     write_json(out / RECORD, json_safe(content))
-    text = page(outcomes, over, versus, fixed, facts)
+    text = page(outcomes, over, versus, fixed, {**facts, "observed": config.observed})
     write_text(out / PAGE, text)
-    return Outcome(text + f"\n{(out / PAGE).resolve()}", out / PAGE)
+    write_text(out / HTML, page_of(text))
+    return Outcome(text + f"\n{(out / HTML).resolve()}", out / HTML)

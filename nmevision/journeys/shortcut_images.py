@@ -16,9 +16,11 @@ from nmevision.data.ablations import ABLATIONS
 from nmevision.data.artefacts import INSERTIONS, MODERATE, STRONG
 from nmevision.data.fingerprint import FILE, GLASS, MARGIN, colours, container, frame, glass, margin, small
 from nmevision.data.images import DEFAULT_MAX_PIXELS, Pixels, read_image
+from nmevision.data.masks import lesion_masks, only_text, text_masks, without_lesion
 from nmevision.errors import ImageError
 from nmevision.evaluation.shortcuts import Question
 from nmevision.inference.reader import Reader
+from nmevision.manifest import Manifest
 from nmevision.phantom.shortcuts import plant
 
 Floats = NDArray[np.float64]
@@ -31,6 +33,7 @@ PLANTED = {
     "colour_shift": STRONG, "resolution": STRONG, "jpeg_quality": STRONG,
 }  # fmt: skip
 """Confounders of nmevision.phantom.shortcuts that are inserted too, and the share of images that may change sides."""
+BEYOND, LETTERS = "around the lesion", "text only"
 _QUESTIONS = {
     "container": ("L4", "file", "the file: its size in pixels, its JPEG, black corners", False, FILE),
     "margin": ("L4", "margin's sharpness", "how sharp, noisy and white the outer seventh is", True, MARGIN),
@@ -101,14 +104,48 @@ def questions_of(looks: Looks, patients: Ints) -> list[Question]:
 
 @dataclass(frozen=True)
 class Variant:
-    """One way in which every image is altered before the model sees it; `of` gets a generator of the image's own."""
+    """One way in which every image is altered before the model sees it; `of` gets the image's number and a generator."""
 
     test: str
     name: str
-    of: Callable[[Pixels, np.random.Generator], Pixels]
+    of: Callable[[Pixels, int, np.random.Generator], Pixels]
     left: str = ""
     holds_disease: bool = False
     budget: float = 0.0
+
+
+def masked_variants(manifest: Manifest, modality: str) -> tuple[list[Variant], dict[str, str]]:
+    """Return the ablations that need masks and can be made of these images, and why the others cannot, by name.
+
+    Of sections without masks nothing is said: their empty glass is an ablation that needs none.
+    """
+    found: list[Variant] = []
+    missing: dict[str, str] = {}
+    lesions, letters = lesion_masks(manifest), text_masks(manifest)
+    whole = [path for path in lesions if path is not None]
+    if len(whole) == len(lesions):
+        found.append(
+            Variant(
+                "L8", BEYOND, partial(_beyond, masks=whole), "what lies around the lesion, which is covered"
+            )
+        )
+    elif modality == "clinical":
+        missing[BEYOND] = (
+            f"not estimable: {len(lesions) - len(whole)} of {len(lesions)} images have no mask of the lesion"
+        )
+    if letters is not None:
+        found.append(Variant("L8", LETTERS, partial(_letters, masks=letters), "the letters in the image"))
+    else:
+        missing[LETTERS] = "not estimable: no masks of letters; most lie in the frame, which is tested"
+    return found, missing
+
+
+def _beyond(pixels: Pixels, index: int, rng: np.random.Generator, masks: Sequence[Path]) -> Pixels:
+    return without_lesion(pixels, masks[index])
+
+
+def _letters(pixels: Pixels, index: int, rng: np.random.Generator, masks: Sequence[Path | None]) -> Pixels:
+    return only_text(pixels, masks[index])
 
 
 def variants(modality: str) -> list[Variant]:
@@ -125,7 +162,7 @@ def variants(modality: str) -> list[Variant]:
         if ablation.only in ("", modality)
     ]
     found += [
-        Variant("L9", name, insertion.of, budget=insertion.budget)
+        Variant("L9", name, partial(_inserted, of=insertion.of), budget=insertion.budget)
         for name, insertion in INSERTIONS.items()
         if insertion.only in ("", modality)
     ]
@@ -135,11 +172,17 @@ def variants(modality: str) -> list[Variant]:
     ]
 
 
-def _ablated(pixels: Pixels, rng: np.random.Generator, of: Callable[[Pixels], Pixels]) -> Pixels:
+def _ablated(pixels: Pixels, index: int, rng: np.random.Generator, of: Callable[[Pixels], Pixels]) -> Pixels:
     return of(pixels)
 
 
-def _planted(pixels: Pixels, rng: np.random.Generator, kind: str) -> Pixels:
+def _inserted(
+    pixels: Pixels, index: int, rng: np.random.Generator, of: Callable[[Pixels, np.random.Generator], Pixels]
+) -> Pixels:
+    return of(pixels, rng)
+
+
+def _planted(pixels: Pixels, index: int, rng: np.random.Generator, kind: str) -> Pixels:
     return plant(kind, pixels, rng)[0]
 
 
@@ -187,7 +230,8 @@ def _ahead(
             pixels = read_image(paths[index], max_pixels).pixels
         except ImageError:
             return None
-        return [pixels, *(v.of(pixels, np.random.default_rng([index, i])) for i, v in enumerate(altered))]
+        made = (v.of(pixels, index, np.random.default_rng([index, i])) for i, v in enumerate(altered))
+        return [pixels, *made]
 
     step = 2 * (os.cpu_count() or 1)
     for start in range(0, len(paths), step):

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from nmevision import __version__
 from nmevision.errors import ConfigError, DataError, EvaluationError
@@ -21,6 +22,7 @@ from nmevision.journeys.shortcut_images import (
     Ints,
     answers_of,
     look_at,
+    masked_variants,
     mean_by,
     questions_of,
     variants,
@@ -164,7 +166,10 @@ def _of_model(
     """Return what the model does on altered images, within sources and under permuted labels (L5, L6, L8 to L11)."""
     chosen = _chosen(patients, most, seed)
     samples = [s for s, kept in zip(patients.manifest.samples(), chosen, strict=True) if kept]
-    altered = variants(modality)
+    masked, missing = masked_variants(
+        patients.manifest.select(pd.Series(chosen, index=patients.manifest.frame.index)), modality
+    )
+    altered = [*variants(modality), *masked]
     with progress_bar("answering", len(samples)) as step:
         answers = answers_of(BundleReader(model), [s.path for s in samples], altered, progress=step)
     read = ~np.isnan(answers.features).any(axis=1)
@@ -193,9 +198,7 @@ def _of_model(
         called = [np.isin(p.argmax(axis=1), members) for p in (before, after)]
         p = [x[:, list(members)].sum(axis=1) for x in (before, after)]
         found.append(shortcuts_model.inserted(variant.name, variant.budget, p[0], p[1], called[0], called[1]))
-    if modality == "clinical":
-        found.append(shortcuts.not_tested("L8", "background", "the manifest has no masks of the lesions"))
-    found.append(shortcuts.not_tested("L8", "text only", "letters are not looked for; most lie in the frame"))
+    found += [shortcuts.not_tested("L8", name, why) for name, why in missing.items()]
     found.append(shortcuts_model.permuted_labels(features, positive, source, seed))
     column = next((c for c in PUBLICATIONS if c in patients.manifest.frame), None)
     if column is None:

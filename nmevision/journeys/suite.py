@@ -8,7 +8,9 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from nmevision.data.sources import SOURCES
+from nmevision.data.uci_dermatology import FILE, URL, UciDermatology, read_uci_dermatology
 from nmevision.errors import ConfigError, DataError, did_you_mean
+from nmevision.journeys.uci.contenders import Asked
 from nmevision.manifest import Manifest, Split, read_manifest
 from nmevision.schema import Record, read_yaml, validate
 
@@ -33,7 +35,7 @@ class HeldOutSet(Record):
     draw: synthetic images to put there when the manifest is not there; its name is manifest.csv then.
     positive: diagnosis or group that the leaderboard ranks by; each bundle's own by default.
     outside: no image is of any diagnosis: how many patients are called positive is counted, nothing else.
-    images: false for a table of graded findings, which this command does not score.
+    grades: the set is the UCI table of graded findings, answered from these findings; it has no images.
     fingerprint: of the manifest, where the suite pins it.
     """
 
@@ -45,7 +47,7 @@ class HeldOutSet(Record):
     split: Split | None = None
     positive: str | None = None
     outside: bool = False
-    images: bool = True
+    grades: Asked | None = None
     title: str = ""
     licence: str = ""
     citation: str = ""
@@ -57,6 +59,8 @@ class HeldOutSet(Record):
             raise ValueError(
                 f"unknown public set '{self.public}'{did_you_mean(self.public, SOURCES.names())}"
             )
+        if self.grades and Path(self.manifest).name != FILE:
+            raise ValueError(f"set '{self.name}' holds grades, so its table is the repository's own {FILE}")
         if self.draw is not None and Path(self.manifest).name != "manifest.csv":
             raise ValueError(f"set '{self.name}' is drawn, so its manifest is named manifest.csv")
         return self
@@ -93,7 +97,11 @@ class Suite(Record):
 
     def preamble(self) -> list[str]:
         """Return what the leaderboard says before its tables."""
-        lines = [self.description.strip(), "", f"Primary endpoint: {self.primary}, by {self.aggregation}."]
+        lines = [
+            self.description.strip(),
+            "",
+            f"Primary endpoint: {self.primary.replace('_', ' ')}, by {self.aggregation}.",
+        ]
         if self.claims:
             lines += ["", "What a result may be taken for, and nothing else:", ""]
             lines += [f"- {claim}" for claim in self.claims]
@@ -105,17 +113,19 @@ def load_suite(path: Path) -> Suite:
     return validate(Suite, read_yaml(path, ConfigError), str(path), ConfigError)
 
 
-def read_sets(suite: Suite, base: Path) -> tuple[dict[str, Manifest], dict[str, str]]:
+def read_sets(suite: Suite, base: Path) -> tuple[dict[str, Manifest | UciDermatology], dict[str, str]]:
     """Return the sets that are there by name, and why the others are left out.
 
     Raises DataError where none is there, or one that is there is broken.
     """
-    found: dict[str, Manifest] = {}
+    found: dict[str, Manifest | UciDermatology] = {}
     absent: dict[str, str] = {}
     for held_out in suite.sets:
         reason = _why_absent(held_out, base)
         if reason:
             absent[held_out.name] = reason
+        elif held_out.grades:
+            found[held_out.name] = read_uci_dermatology((base / held_out.manifest).parent)
         else:
             found[held_out.name] = _read(held_out, base)
     if not found:
@@ -126,9 +136,9 @@ def read_sets(suite: Suite, base: Path) -> tuple[dict[str, Manifest], dict[str, 
 
 def _why_absent(held_out: HeldOutSet, base: Path) -> str:
     """Return why a set cannot be run and what to do about it, "" where it can."""
-    if not held_out.images:
-        return "a table of graded findings without images: not for this command; scripts/uci_dermatology.py reads it"
     manifest = base / held_out.manifest
+    if held_out.grades and not manifest.is_file():
+        return f"{manifest} is not there; get {FILE} from {URL} and put it there"
     if manifest.is_file() or held_out.draw is not None:
         return ""
     reason = f"{manifest} is not there"

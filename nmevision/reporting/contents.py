@@ -168,20 +168,24 @@ def _model(model: Mapping[str, Any]) -> Facts:
             ("known from the literature alone", ", ".join(model.get("unlearned") or ())),
             ("configurations tried on its manifest", training.get("configurations_tried")),
             ("training manifest", training.get("manifest")),
+            ("SHA-256 of the knowledge tables at training", training.get("knowledge")),
             ("versions", ", ".join(f"{k} {v}" for k, v in (model.get("versions") or {}).items())),
         ]
     )
 
 
-def _trained_on(model: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the model's own patients and images per split and diagnosis, where there are any."""
+def _trained_on(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the model's own splits, and per diagnosis the patients and images in each; {} where it tells none."""
     counts = (model.get("training") or {}).get("counts") or {}
-    return [
-        {"split": split, "diagnosis": key, "patients": n["patients"], "images": n["images"]}
-        for split, found in counts.items()
-        for key, n in found.items()
-        if n["images"]
-    ]
+    keys = dict.fromkeys(key for found in counts.values() for key, n in found.items() if n["images"])
+    cells = {
+        key: [
+            f"{n['patients']} ({n['images']})" if (n := found.get(key)) and n["images"] else "–"
+            for found in counts.values()
+        ]
+        for key in keys
+    }
+    return {"splits": list(counts), "rows": cells} if cells else {}
 
 
 def _licences(images: Mapping[str, int]) -> list[tuple[str, int, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -85,6 +85,18 @@ def cell(text: object) -> str:
     a\\|b \\<i\\>
     """
     return re.sub(r"([\\`*_{}\[\]<>|#~])", r"\\\1", " ".join(str(text).split()))
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table, without columns that say nothing ("-") in any row; the first is always kept.
+
+    >>> table(["model", "AUROC", "AUPRC"], [["a", "0.8", "-"], ["b", "-", "-"]])
+    ['| model | AUROC |', '|---|---|', '| a | 0.8 |', '| b | - |']
+    """
+    kept = [i for i in range(len(headings)) if i == 0 or any(row[i] != "-" for row in rows)]
+    lines = [[headings[i] for i in kept], *([row[i] for i in kept] for row in rows)]
+    written = [f"| {' | '.join(line)} |" for line in lines]
+    return [written[0], "|" + "---|" * len(kept), *written[1:]]
 
 
 def shown(score: Score, escaped: Callable[[object], str] = cell) -> str:

@@ -77,20 +77,22 @@ def _block(kind: str, lines: list[str]) -> Markup:
 
 
 def _table(lines: list[str]) -> Markup:
-    """Return a table; the line of dashes is left out, numbers stand to the right."""
+    """Return a table; the line of dashes is left out, columns of nothing but numbers stand to the right."""
     rows = [re.split(r"(?<!\\)\|", line.strip())[1:-1] for line in lines]
     told = [row for row in rows if not all(re.fullmatch(r":?-+:?", cell.strip()) for cell in row)]
-    made = [_row(row, "th" if i == 0 else "td") for i, row in enumerate(told)]
+    columns = itertools.zip_longest(*told[1:], fillvalue="")
+    right = [all(_NUMBER.fullmatch(cell.strip()) for cell in column) for column in columns]
+    made = [_row(row, "td" if i else "th", right) for i, row in enumerate(told)]
     return Markup('<div class="wide"><table>{}</table></div>').format(Markup("").join(made))
 
 
-def _row(cells: list[str], tag: str) -> Markup:
+def _row(cells: list[str], tag: str, right: list[bool]) -> Markup:
     made = [
         Markup("<{0}{1}>{2}</{0}>").format(
             tag,
-            Markup(' class="n"') if tag == "td" and _NUMBER.fullmatch(cell.strip()) else "",
+            Markup(' class="n"') if number else "",
             inline(cell.strip()),
         )
-        for cell in cells
+        for cell, number in zip(cells, [*right, *[False] * len(cells)], strict=False)
     ]
     return Markup("<tr>{}</tr>").format(Markup("").join(made))

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nmevision.evaluation.claims import PHANTOM_NOTICE, RESEARCH_ONLY
+from nmevision.evaluation.few_shot import COLOUR_LDA, KNOWLEDGE, SOURCE_ONLY
 from nmevision.evaluation.rare_class import WANTED_PATIENTS, WANTED_SURROGATES, Against, Band, Outcome
+from nmevision.evaluation.rare_class_design import Observed
 from nmevision.reporting.markdown import cell
 
 SHOWN = {
@@ -17,6 +19,9 @@ SHOWN = {
     "sensitivity": "sensitivity at 95 % specificity",
     "kept_unseen": "specificity left on unseen",
     "brier_skill": "Brier skill",
+    "oscr": "OSCR",
+    "coverage": "90 % sets cover known",
+    "coverage_unseen": "and unseen",
 }
 
 
@@ -27,12 +32,19 @@ def page(
     fixed: Mapping[str, Any],
     facts: Mapping[str, Any],
 ) -> str:
-    """Return rare-class.md. fixed: constants and methods; facts: features, phantom, left_out, science."""
+    """Return rare-class.md. fixed: constants and methods; facts: features, phantom, left_out, science, observed."""
     names = list(dict.fromkeys(o.surrogate for o in outcomes))
     lines = ["# Rare-class protocol", ""]
     if facts["phantom"]:
         lines += [f"**{PHANTOM_NOTICE}**", ""]
-    lines += [*_opening(outcomes, names, facts), "", *_band_table(bands), "", *_sign_table(against)]
+    lines += [
+        *_opening(outcomes, names, facts),
+        "",
+        *_band_table(bands),
+        "",
+        *_observed(bands, facts["observed"]),
+    ]
+    lines += [*_sign_table(against), *_compared(outcomes)]
     lines += [
         "",
         "## Every surrogate",
@@ -51,6 +63,14 @@ def page(
     lines += [
         f"- {fixed['calibrating_share']:.0%} of the known patients that are not tested set thresholds and z-scores only.",
         f"- Brier: log odds = {fixed['separation']:g} z - {fixed['separation'] ** 2 / 2:g} + logit of the test's prevalence.",
+        "- Nothing is tuned: every constant was chosen before any set was seen, so no surrogates are kept for tuning and "
+        "all may be reported.",
+        "- OSCR: a test patient is answered by the more probable of the hidden class and the nearest known class (by LDA); "
+        "right answers to known patients against answers to unseen ones, over all limits.",
+        f"- Sets: conformal, {fixed['missed']:.0%} of the known may be missed, calibrated on those set aside; covered means "
+        "that the set says 'none of the hidden class'. The hidden class itself stands in every set: the method has learned "
+        "from all its revealed patients, none is left to calibrate it. Unseen patients are promised nothing.",
+        "- What more images of each revealed patient buy: run again with `images: all`.",
         "- The interval of one class is HM-score on its patients; it does not know the choice of the revealed ones.",
     ]
     return "\n".join(lines) + "\n"
@@ -96,6 +116,50 @@ def _band_table(bands: Sequence[Band]) -> list[str]:
         cells = [_band(b, n) for b in own]
         lines.append(f"| {k} | {method} | {n} | " + " | ".join(cells) + " |")
     return lines
+
+
+def _observed(bands: Sequence[Band], observed: Sequence[Observed]) -> list[str]:
+    """Return, for every figure of the disease itself, whether it lies inside the band of the surrogates."""
+    found = {(b.shots, b.method): b for b in bands if b.measure == "auroc"}
+    lines = []
+    for one in observed:
+        told = f"{cell(one.name)} (n+ = {one.n_positive}), {one.method} at k = {one.shots}: AUROC {one.auroc:.2f}"
+        band = found.get((one.shots, one.method))
+        if band is None:
+            lines.append(f"- {told}; no surrogate has this method at this k, so nothing can be said.")
+        else:
+            where = "inside" if band.low <= one.auroc <= band.high else "outside"
+            lines.append(
+                f"- {told}, {where} the band {band.low:.2f} to {band.high:.2f} (median {band.median:.2f})."
+            )
+    return ["## The disease itself", "", *lines, ""] if lines else []
+
+
+def _compared(outcomes: Sequence[Outcome]) -> list[str]:
+    """Return which comparisons of the specification are here and which are not, and why."""
+    there = {o.method for o in outcomes}
+    source = "in the tables" if SOURCE_ONLY in there else "not here: all patients are of one source"
+    colour = (
+        "in the tables"
+        if COLOUR_LDA in there
+        else "not here: give --colours, from `nmevision features colours`"
+    )
+    known = (
+        "in the tables"
+        if KNOWLEDGE in there
+        else "not here: give --predictions of a model that grades findings"
+    )
+    return [
+        "",
+        "## What it is compared with",
+        "",
+        "- chance: AUROC 0.5 in every row.",
+        f"- the source of a patient alone: {source}.",
+        f"- a histogram of colours alone: {colour}.",
+        f"- findings and cited profiles: {known}.",
+        "- words alone (zero-shot text, Tip-Adapter): **not built**. They need a network that was taught images and words "
+        "together; nmevision has none, so whether one would do better is not known here.",
+    ]
 
 
 def _band(band: Band | None, n: int) -> str:

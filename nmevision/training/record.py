@@ -15,8 +15,10 @@ from scipy.special import log_softmax
 from nmevision import __version__
 from nmevision.config import ExperimentConfig
 from nmevision.grades import UNKNOWN
+from nmevision.knowledge.loading import load_knowledge
 from nmevision.networks.tasks import DIAGNOSIS
 from nmevision.training.calibration import calibrated
+from nmevision.training.field import median_field_um
 from nmevision.training.preparation import Prepared
 from nmevision.training.starting import StartingNetwork
 
@@ -59,6 +61,11 @@ def bundle_record(
         value = content[section][key]
         content[section][key] = Path(value).name if value else value
     content["taxonomy"] = Path(config.taxonomy).name
+    if config.mil is not None:
+        content["mil"] |= {
+            "bundle": Path(config.mil.bundle).name,
+            "features": Path(config.mil.features).name if config.mil.features else None,
+        }
     frame = network.preprocessing
     phantoms = prepared.manifest.phantom[prepared.manifest.frame["split"] != "test"]
     return {
@@ -87,6 +94,8 @@ def bundle_record(
             "sources": prepared.tally("source"),
             "licences": prepared.tally("licence"),
             "configurations_tried": tried,
+            "field_um": median_field_um(prepared.part("train"), frame),
+            "knowledge": load_knowledge().fingerprint,
         },
         "validation": _validation_facts(config, prepared, checkpoint, outputs[DIAGNOSIS], targets[:, 0]),
         "versions": _versions(),

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import RepeatedStratifiedKFold, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from nmevision.data.uci_dermatology import ATTRIBUTES, CLINICAL, HISTOLOGIC, UciDermatology
@@ -55,11 +55,15 @@ def classifiers(seed: int = 0) -> dict[str, ClassifierMixin]:
     }
 
 
+def prepared(classifier: ClassifierMixin) -> Pipeline:
+    """Return a classifier behind median imputation and standardising, fitted with it in every fold."""
+    return make_pipeline(SimpleImputer(strategy="median"), StandardScaler(), classifier)
+
+
 def accuracies(attributes: Floats, disease: np.ndarray, classifier: ClassifierMixin, seed: int = 0) -> Floats:
     """Return the accuracy of each fold: 3 times 10-fold stratified cross-validation."""
-    pipeline = make_pipeline(SimpleImputer(strategy="median"), StandardScaler(), classifier)
     splitter = RepeatedStratifiedKFold(n_splits=FOLDS, n_repeats=REPEATS, random_state=seed)
-    return np.asarray(cross_val_score(pipeline, attributes, disease, cv=splitter))
+    return np.asarray(cross_val_score(prepared(classifier), attributes, disease, cv=splitter))
 
 
 def baselines(table: UciDermatology, seed: int = 0) -> list[Baseline]:

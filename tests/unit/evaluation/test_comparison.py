@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from scipy.stats import permutation_test as reference_permutation
 from scipy.stats import rankdata
+from sklearn import metrics as reference
 from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 
 from nmevision.errors import EvaluationError
 from nmevision.evaluation import comparison, weighted
+from nmevision.evaluation.comparison import compare_balanced_accuracy
 from nmevision.evaluation.metrics import auroc
 
 
@@ -143,3 +145,22 @@ def test_paired_draws_make_a_narrower_interval_than_unpaired_ones() -> None:
 def test_unpaired_delong_needs_two_of_a_class() -> None:
     found = comparison.unpaired_delong([1, 0, 0], [3, 2, 1], [1, 1, 0, 0], [1, 2, 3, 4])
     assert "needs at least 2" in found.p.reason
+
+
+def test_balanced_accuracies_are_compared_by_exchange_within_patients() -> None:
+    generator = np.random.default_rng(0)
+    truth = np.repeat([0, 1, 2], (6, 20, 40))
+    ours, theirs = (np.where(generator.random(66) < share, truth, (truth + 1) % 3) for share in (0.8, 0.6))
+    found = compare_balanced_accuracy(truth, ours, theirs)
+    scores = [reference.balanced_accuracy_score(truth, called) for called in (ours, theirs)]
+    assert found.difference.value == pytest.approx(scores[0] - scores[1])
+    exchanged = []
+    for _ in range(2000):
+        swap = generator.random(66) < 0.5
+        pair = np.where(swap, theirs, ours), np.where(swap, ours, theirs)
+        exchanged.append(np.subtract(*(reference.balanced_accuracy_score(truth, called) for called in pair)))
+    p = np.mean(np.abs(exchanged) >= abs(found.difference.value) - 1e-12)
+    assert found.p.value == pytest.approx(p, abs=4 * np.sqrt(0.25 / 2000))
+    assert found.interval.low < found.difference.value < found.interval.high
+    assert compare_balanced_accuracy(truth, ours, ours).p.value == 1
+    assert not compare_balanced_accuracy([], [], []).difference.known

@@ -6,7 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmevision.errors import EvaluationError
-from nmevision.evaluation.conformal import calibrate, coverage_law, judge_sets, patients_needed
+from nmevision.evaluation.conformal import (
+    calibrate,
+    coverage_law,
+    judge_in_halves,
+    judge_sets,
+    patients_needed,
+)
 
 NAMES = ("nme", "psoriasis", "eczema")
 
@@ -98,3 +104,30 @@ def test_the_report_counts_sizes_and_coverage() -> None:
     assert none.marginal.value.reason == none.mean_size.reason == "no patients"
     with pytest.raises(EvaluationError, match="alpha 1"):
         calibrate(labels, drawn((6, 30, 30))[1], 1.0)
+
+
+def test_halves_cover_what_is_promised_of_each_class() -> None:
+    """Each half calibrates the other: over many draws no class is missed more often than promised."""
+    held = {name: [] for name in NAMES}
+    for seed in range(60):
+        found = judge_in_halves(*drawn((24, 60, 90), seed), NAMES, alpha=0.2, seed=seed)
+        for row in found.by_class:
+            assert row.note == ""
+            held[row.name].append(row.value.value)
+    for n, name in zip((24, 60, 90), NAMES, strict=True):
+        law = coverage_law(n // 2, 0.2)
+        error = 3 * np.std(held[name]) / np.sqrt(60)
+        assert np.mean(held[name]) == pytest.approx(law.mean, abs=error)
+
+
+def test_halves_too_small_hold_the_class_always_and_a_patient_never_calibrates_himself() -> None:
+    labels, p = drawn((7, 60, 60))
+    found = judge_in_halves(labels, p, NAMES, ["a", "b"] * 63 + ["a"], alpha=0.2)
+    nme = found.by_class[0]
+    assert (nme.n, nme.value.value) == (7, 1.0)
+    assert nme.note == "3 calibration patients, 4 needed: in every set"
+    assert [row.name for row in found.by_source] == ["a", "b"]
+    assert found.mean_size.value >= 1
+    moved = p.copy()
+    moved[0] = (0.0, 0.5, 0.5)  # an nme that is never believed: it may cost others, it cannot let itself in
+    assert judge_in_halves(labels, moved, NAMES, alpha=0.5).by_class[0].value.value < 1

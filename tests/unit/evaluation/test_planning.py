@@ -7,10 +7,12 @@ from scipy.stats import binom
 from nmevision.errors import EvaluationError
 from nmevision.evaluation.intervals import clopper_pearson, no_failure_bound
 from nmevision.evaluation.planning import (
+    cases_for_auroc,
     cases_for_width,
     cases_to_show,
     cases_without_failure,
     expected_width,
+    power_of_auroc,
     power_to_show,
 )
 
@@ -52,3 +54,16 @@ def test_without_failure_the_bound_is_reached() -> None:
     for bound in (0.5, 0.95, 0.99, 0.999):
         n = cases_without_failure(bound)
         assert no_failure_bound(n) >= bound > no_failure_bound(n - 1)
+
+
+def test_the_power_of_an_auroc_is_that_of_proc() -> None:
+    """Row 12 of the specification: pROC 1.19, tests of power.roc.test (41 of 113 patients; AUROC 0.73 and s100b)."""
+    s100b = 0.73136856
+    assert power_of_auroc(0.73, 41, 72) == pytest.approx(0.9897453, abs=1e-6)
+    assert power_of_auroc(s100b, 41, 72) == pytest.approx(0.9904833, abs=1e-6)
+    needed = cases_for_auroc(s100b, power=0.95, ratio=1.7)
+    assert (needed, 1.7 * needed) == pytest.approx((29.29764, 49.806), abs=2e-5)
+    assert power_of_auroc(s100b, 30, 51) > 0.95 > power_of_auroc(s100b, 29, 49)
+    for wrong in (lambda: power_of_auroc(0.5, 5, 5), lambda: cases_for_auroc(0.8, power=1.0)):
+        with pytest.raises(EvaluationError, match=r"expected 0\.5 to 1"):
+            wrong()

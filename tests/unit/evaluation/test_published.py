@@ -13,6 +13,10 @@ import math
 import numpy as np
 import pytest
 from scipy.stats import chi2, norm
+from sklearn import metrics as reference
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
 
 from nmevision.evaluation import clustered, comparison, intervals, metrics, rates
 
@@ -270,3 +274,16 @@ def test_least_exact_p_of_mann_and_whitney(n_positive: int) -> None:
 def test_one_sided_bound_without_a_failure(n: int, bound: float) -> None:
     """Section 2.2: 0.05^(1/n)."""
     assert intervals.no_failure_bound(n) == pytest.approx(bound, abs=6e-4)
+
+
+def test_fast_delong_gives_the_area_of_the_iris_test() -> None:
+    """Row 14: the fit depends on the solver's version, so only the area is compared, exactly (Xu and Sun's own check)."""
+    flowers = load_iris()
+    split = train_test_split(flowers.data, flowers.target == 1, test_size=0.8, random_state=42)
+    train, test, known, truth = split
+    p = LogisticRegression(solver="lbfgs").fit(train, known).predict_proba(test)[:, 1]
+    above, below = intervals.delong_components(truth, p)
+    area = reference.roc_auc_score(truth, p)
+    assert above.mean() == pytest.approx(area, abs=1e-12)
+    assert below.mean() == pytest.approx(area, abs=1e-12)
+    assert intervals.delong_variance(truth, p) == pytest.approx(0.0015359814789736538, rel=0.05)

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.special import expit, logit
 
 from nmevision.errors import EvaluationError
-from nmevision.evaluation.few_shot import FUSION, KNOWLEDGE, LDA, NOVELTY, PROTOTYPE
+from nmevision.evaluation.conformal import calibrate
+from nmevision.evaluation.few_shot import (
+    COLOUR_LDA,
+    FUSION,
+    KNOWLEDGE,
+    LDA,
+    NOVELTY,
+    PROTOTYPE,
+    SOURCE_ONLY,
+)
+from nmevision.evaluation.open_set import oscr
 from nmevision.evaluation.rare_class import against_prototype, bands, run
 from nmevision.evaluation.rare_class_design import Embedded, RareClassConfig, divide, surrogates_of, unseen_of
-from nmevision.evaluation.rare_class_part import Part
+from nmevision.evaluation.rare_class_part import MISSED, SEPARATION, Part
 
 CONFIG = RareClassConfig(shots=(0, 1, 5), episodes=20)
 
@@ -136,3 +149,61 @@ def test_mistakes_are_said_together() -> None:
         surrogates_of(data, RareClassConfig(surrogates=("class1", "nothing")))
     assert "'nothing' is no class" in str(caught.value)
     assert "has 10 patients" in str(caught.value)
+
+
+def test_the_source_alone_tells_what_it_can_and_nothing_once_it_is_left_out() -> None:
+    data = drawn(0.0)
+    telling = np.where(data.label == 0, "atlas", "clinic").astype(object)
+    own = replace(data, source=telling)
+    found = {(o.surrogate, o.method): o.auroc for o in run(own, CONFIG) if o.shots == 5}
+    assert found["class0", SOURCE_ONLY] == 1.0
+    left_out = [o for o in run(drawn(0.0, sources=3), CONFIG) if o.method == SOURCE_ONLY]
+    assert {o.auroc for o in left_out} == {0.5}
+    assert not [o for o in run(data, CONFIG) if o.method == SOURCE_ONLY]
+
+
+def test_colours_are_a_method_of_their_own_on_the_same_supports() -> None:
+    blind, telling = drawn(0.0), drawn(4.0)
+    found = {
+        (o.method, o.surrogate): o
+        for o in run(replace(blind, colours=telling.features), CONFIG)
+        if o.shots == 5
+    }
+    plain = {(o.method, o.surrogate): o for o in run(telling, CONFIG) if o.shots == 5}
+    for name in telling.classes:
+        assert found[COLOUR_LDA, name].auroc == plain[LDA, name].auroc > 0.95
+        assert found[LDA, name].auroc < 0.8
+
+
+def test_oscr_and_coverage_are_those_of_the_definitions() -> None:
+    data = drawn(2.0, per_class=60)
+    test = divide(data, 0, (1, 2, 3), CONFIG)[0][0]
+    part = Part(data, data.of_patients, 0, (1, 2, 3), test, CONFIG, None, 0)
+    scores = next(values for k, method, values in part.scores(4) if (k, method) == (5, LDA))
+    found = part.measures(scores)
+    guess, share = (values[part.n_calibrating :] for values in part.base.nearest_known)
+    labels = data.label[test]
+    for row, one in enumerate(scores):
+        aside, asked = one[: part.n_calibrating], one[part.n_calibrating :]
+        z = (asked - aside.mean()) / aside.std()
+        prior = part.positive.sum() / test.sum()
+        p = expit(SEPARATION * z - SEPARATION**2 / 2 + logit(prior))
+        answer = np.where(p >= (1 - p) * share, 0, np.array([4, 5])[guess])
+        sure, known = np.maximum(p, (1 - p) * share), ~part.unseen
+        expected = oscr(sure[known], (answer == labels)[known], sure[part.unseen]).value
+        assert found["oscr"][row] == pytest.approx(expected)
+        truth = np.zeros(
+            len(aside), dtype=int
+        )  # the known as class 0: in a set unless its p-value is too small
+        order = np.argsort(np.argsort(np.concatenate([aside, asked])))
+        scale = 1 - order / len(order)
+        sets = calibrate(truth, np.stack([scale[: len(aside)], 1 - scale[: len(aside)]], axis=1), MISSED)
+        held = scale[len(aside) :] >= sets.least[0]
+        assert found["coverage"][row] == pytest.approx(held[part.seen].mean())
+        assert found["coverage_unseen"][row] == pytest.approx(held[part.unseen].mean())
+
+
+def test_sets_cover_known_patients_as_promised() -> None:
+    found = [o for seed in range(3) for o in run(drawn(2.0, per_class=80, seed=seed), CONFIG) if o.shots == 5]
+    assert 0.87 < np.mean([o.coverage for o in found]) < 0.95
+    assert all(o.oscr <= 1 for o in found)

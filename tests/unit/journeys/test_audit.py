@@ -107,6 +107,7 @@ def test_a_clean_table_ends_with_0(tmp_path: Path) -> None:
     audit = audit_manifest(tmp_path / "m.csv", tmp_path / "deep" / "audit")
     assert audit.code == 0
     assert "nothing else to report" in audit.text
+    assert "Near duplicates that this search misses" in audit.text
     again = read_manifest(tmp_path / "deep" / "audit" / "manifest.csv")
     assert all(sample.path.is_file() for sample in again.samples())  # absolute paths stay absolute
 

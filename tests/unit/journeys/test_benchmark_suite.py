@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -14,11 +16,15 @@ from bad_files import write_good_images
 from scipy.stats import binomtest
 from tiny_bundle import tiny_bundle
 
+from nmevision.data.uci_dermatology import read_uci_dermatology
 from nmevision.errors import BundleError, ConfigError, DataError
 from nmevision.files import sha256_of
 from nmevision.inference.predictor import Predictor
 from nmevision.journeys.benchmark import run_suite
 from nmevision.journeys.suite import load_suite, read_sets
+from nmevision.journeys.uci import baselines
+from nmevision.journeys.uci import contenders as contenders_module
+from nmevision.knowledge.loading import load_knowledge
 from nmevision.manifest import read_manifest
 
 LABELS = ("nme", "psoriasis", "eczema")
@@ -102,11 +108,14 @@ class TestSuite:
         with pytest.raises(DataError, match=r"none of its sets can be run\n  - gone: "):
             run_suite(suite(world, gone), [bundle], world / "out2")
 
-    def test_a_table_of_findings_is_not_run(self, world: Path) -> None:
-        path = suite(world, {"name": "uci", "manifest": "m.csv", "images": False})
-        bundle = tiny_bundle(world / "models" / "a").folder
-        with pytest.raises(DataError, match=r"uci: a table of graded findings without images"):
-            run_suite(path, [bundle], world / "out")
+    def test_images_need_a_bundle_and_grades_the_repositorys_own_table(self, world: Path) -> None:
+        with pytest.raises(ConfigError, match=r"suite 'small' holds images .first. and no model was named"):
+            run_suite(world / "suite.yaml", [], world / "out")
+        gone = {"name": "uci", "manifest": "uci/dermatology.data", "grades": "histology"}
+        with pytest.raises(DataError, match=r"dermatology\.data is not there; get .*archive\.ics\.uci\.edu"):
+            run_suite(suite(world, gone), [], world / "out")
+        with pytest.raises(ConfigError, match=r"its table is the repository's own dermatology\.data"):
+            load_suite(suite(world, gone | {"manifest": "m.csv"}))
 
     def test_endpoint_aggregation_and_set_are_known_words(self, tmp_path: Path) -> None:
         one = {"name": "a", "manifest": "m.csv", "public": "ham1000"}
@@ -229,3 +238,59 @@ class TestBoard:
         board = run_suite(world / "suite.yaml", [tiny_bundle(world / "models" / "a").folder], world / "out")
         rows = [line for line in board.text.splitlines() if line.startswith("|")]
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1
+
+
+class TestGrades:
+    """A drawn table in the native layout: psoriasis and lichen planus show what their texts say, others nothing."""
+
+    @pytest.fixture
+    def table(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        generator = np.random.default_rng(0)
+        grades = generator.integers(0, 2, (120, 34))
+        disease = np.arange(120) % 6 + 1
+        grades[disease == 1, 21] = (
+            3  # psoriasis: elongated rete ridges, thinned above the papillae, no granular layer
+        )
+        grades[disease == 1, 19:21] = 3
+        grades[disease == 3, 26] = 3  # lichen planus: vacuolar damage and a band of lymphocytes
+        grades[disease == 3, 32] = 3
+        grades[:, 10] = 0
+        (tmp_path / "uci").mkdir()
+        lines = [",".join(map(str, [*row, code])) for row, code in zip(grades, disease, strict=True)]
+        (tmp_path / "uci" / "dermatology.data").write_text("\n".join(lines) + "\n")
+        some = {name: c for name, c in baselines.classifiers().items() if name in ("kNN-5", "Gaussian NB")}
+        monkeypatch.setattr(contenders_module, "classifiers", lambda _: some)
+        return tmp_path
+
+    def test_knowledge_and_classifiers_stand_on_one_board(self, table: Path) -> None:
+        path = suite(table, {"name": "h", "manifest": "uci/dermatology.data", "grades": "histology"})
+        bundle = tiny_bundle(table / "models" / "a")
+        board = run_suite(path, [bundle.folder], table / "out")
+        rows = {row["bundle"]: row for row in board.rows}
+        assert list(rows)[-1] == bundle.info.name
+        assert rows[bundle.info.name]["note"] == "reads images; this set has grades of findings only"
+        assert rows["knowledge"]["first"] is True
+        assert rows["knowledge"]["bundle_hash"] == load_knowledge().fingerprint
+        for name in ("kNN-5", "Gaussian NB"):
+            assert rows[name]["compared_patients"] == 120
+            assert 0 <= rows[name]["p_holm"] <= 1
+            difference = rows[name]["balanced_accuracy"] - rows["knowledge"]["balanced_accuracy"]
+            assert rows[name]["difference"] == pytest.approx(difference)
+        assert "| answered by | balanced accuracy minus that of knowledge |" in board.text
+        assert all(row.get("n", "120 patients") == "120 patients" for row in board.rows)
+        again = run_suite(path, [bundle.folder], table / "out")
+        assert again.text == board.text
+
+    def test_knowledge_uses_no_patient_and_classifiers_never_their_own(self, table: Path) -> None:
+        read = read_uci_dermatology(table / "uci")
+        knowing, *learned = contenders_module.contenders(read, "histology")
+        one = replace(read, attributes=read.attributes[:1], disease=read.disease[:1])
+        alone = next(contenders_module.contenders(one, "histology"))
+        assert alone.probabilities[0] == pytest.approx(knowing.probabilities[0])
+        assert (knowing.probabilities[read.disease == 2].argmax(axis=1) == 2).mean() > 0.8
+        assert all(answer.probabilities.shape == (120, 6) for answer in learned)
+        noise = replace(read, attributes=np.random.default_rng(1).integers(0, 4, (120, 34)).astype(float))
+        blind = next(c for c in contenders_module.contenders(noise, "both") if c.name == "kNN-5")
+        assert (
+            blind.probabilities.argmax(axis=1) == read.disease
+        ).mean() < 0.35  # 1 if a patient knew himself

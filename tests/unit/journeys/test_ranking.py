@@ -10,7 +10,7 @@ import pytest
 
 from nmevision.evaluation.comparison import compare_auroc
 from nmevision.evaluation.metrics import auroc
-from nmevision.journeys.ranking import PatientScores, concluded, conclusions
+from nmevision.journeys.ranking import PatientCalls, PatientScores, concluded, conclusions
 
 
 def row(name: str, low: float | None, value: float | None, high: float | None, **more: Any) -> dict[str, Any]:
@@ -125,9 +125,29 @@ def test_what_cannot_be_compared_says_why() -> None:
     ]
     found = {r["bundle"]: r for r in concluded(list(zip(rows, (first, turned, None, None), strict=True)))}
     assert "another question" in found["b"]["comparison_note"]
-    assert found["c"]["comparison_note"] == "this bundle has no score of a positive"
+    assert found["c"]["comparison_note"] == "this one was not scored here"
     assert "p_holm" not in found["b"]
     unscored = concluded([(row("d", None, None, None), None), (row("a", 0.4, 0.6, 0.8), first)])[0]
-    assert unscored["comparison_note"] == "the first bundle has no score of a positive"
+    assert unscored["comparison_note"] == "the first one was not scored here"
     assert conclusions([{"bundle": "x", "note": "", "first": True}]) == []
     assert not any(isinstance(v, float) and math.isnan(v) for r in found.values() for v in r.values())
+
+
+def test_without_a_positive_the_balanced_accuracies_are_compared_on_shared_patients() -> None:
+    names = np.array([f"p{i:02d}" for i in range(40)], dtype=object)
+    truth = np.array(["a", "b"] * 10 + ["a", "c"] * 10)
+    wrong = np.where(np.arange(40) < 12, "a", truth)
+    first, other = PatientCalls(names, truth, wrong), PatientCalls(names[:30], truth[:30], truth[:30])
+    both = [row("first", None, None, None), row("other", None, None, None)]
+    rows = [one | {"positive": None, "balanced_accuracy": 0.5, "n": "40 patients"} for one in both]
+    rows = [one | {"n_positive": None, "n_negative": None} for one in rows]
+    found = {r["bundle"]: r for r in concluded(list(zip(rows, (first, other), strict=True)))}
+    recalls = [(wrong[:30] == truth[:30])[truth[:30] == key].mean() for key in "abc"]
+    assert found["other"]["difference"] == pytest.approx(1 - np.mean(recalls))
+    assert found["other"]["compared_patients"] == 30
+    assert found["other"]["p"] == pytest.approx(2 / 2**6)  # six patients, all better: one of the two extremes
+    lines = conclusions(list(found.values()), "answered by")
+    assert any("| answered by | balanced accuracy minus that of first" in line for line in lines)
+    asked_else = PatientScores(names, truth == "a", np.zeros(40))
+    mixed = concluded([(rows[0], first), (rows[1], asked_else)])[1]
+    assert "another question" in mixed["comparison_note"]

@@ -80,6 +80,29 @@ def test_knowledge_comes_from_a_table_of_predictions(folder: Path, tmp_path: Pat
     assert (table[table["method"] == "knowledge"]["auroc"] == 1).all()
 
 
+def test_colours_source_and_the_disease_itself_stand_on_the_page(folder: Path, tmp_path: Path) -> None:
+    rows = pd.read_csv(folder / "manifest.csv", dtype=str)
+    rows.assign(source=["ab"[i % 3 == 0] for i in range(len(rows))]).to_csv(folder / "two.csv", index=False)
+    observed = "observed: [{name: nme, shots: 5, method: LDA, auroc: 0.62, n_positive: 7}]"
+    (tmp_path / "config.yaml").write_text(
+        "{min_patients: 10, episodes: 20, shots: [0, 5], unseen: 1, " + observed + "}"
+    )
+    files = (folder / "f.safetensors", folder / "two.csv", "--colours", folder / "f.safetensors")
+    more = ("--out", tmp_path / "out", "--config", tmp_path / "config.yaml")
+    answer = run_here("rare-class", *files, *more, cwd=tmp_path)
+    assert answer.code == 0, answer.err
+    table = pd.read_csv(tmp_path / "out" / "rare-class.csv")
+    own = table[table["shots"] == 5].set_index(["surrogate", "method"])["auroc"].unstack()
+    assert (own["colour LDA"] == own["LDA"]).all()  # the same features, the same revealed patients
+    assert own["source only"].between(0.2, 0.8).all()
+    assert {"oscr", "coverage", "coverage_unseen"} <= set(table)
+    page = (tmp_path / "out" / "rare-class.md").read_text()
+    assert "nme (n+ = 7), LDA at k = 5: AUROC 0.62, outside the band" in page
+    assert "a histogram of colours alone: in the tables" in page
+    assert "**not built**" in page
+    assert "<table" in (tmp_path / "out" / "rare-class.html").read_text()
+
+
 def test_mistakes_are_said(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("{surrogate: [red]}")
     files = (folder / "f.safetensors", folder / "manifest.csv")

@@ -15,7 +15,8 @@ from tiny_bundle import tiny_bundle
 
 from nmevision.data.artefacts import INSERTIONS
 from nmevision.evaluation.shortcuts_model import ablated, inserted
-from nmevision.journeys.shortcut_images import PLANTED, answers_of, mean_by, variants
+from nmevision.journeys.shortcut_images import PLANTED, answers_of, masked_variants, mean_by, variants
+from nmevision.manifest import manifest_of
 
 TAXONOMY = """
 name: two looks
@@ -132,6 +133,53 @@ def test_a_model_that_has_learned_the_border_is_found_out(tmp_path: Path) -> Non
         "JPEG 90": "pass",
         "border": "flag",
     }
+
+
+def test_what_masks_allow_is_asked_and_what_they_do_not_is_said(tmp_path: Path) -> None:
+    rows = [{"id": str(i), "path": f"images/{i}.png", "shortcut": ("", "watermark")[i % 2]} for i in range(6)]
+    for folder in ("images", "truth"):
+        (tmp_path / folder).mkdir()
+    for i in range(6):
+        bright = np.full((40, 40, 3), 30, np.uint8)
+        bright[:10] = 250 if i % 2 else 30  # the letters
+        bright[15:30, 15:30] = 200  # the lesion
+        Image.fromarray(bright).save(tmp_path / "images" / f"{i}.png")
+        for name, part in (("lesion", np.s_[15:30, 15:30]), ("shortcut", np.s_[:10])):
+            mask = np.zeros((40, 40), np.uint8)
+            mask[part] = 255
+            Image.fromarray(mask).save(tmp_path / "truth" / f"{i}-{name}.png")
+    manifest = manifest_of(rows, tmp_path)
+    masked, missing = masked_variants(manifest, "clinical")
+    assert ([v.name for v in masked], missing) == (["around the lesion", "text only"], {})
+
+    def reader(images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        p = np.array([[(x == 250).mean(), (x == 200).mean()] for x in images])
+        return p, p
+
+    found = answers_of(reader, [s.path for s in manifest.samples()], masked).probabilities
+    assert (found[""][:, 1] > 0).all()
+    assert (found["around the lesion"][:, 1] == 0).all()
+    assert (found["text only"][:, 1] == 0).all()
+    assert ((found["text only"][:, 0] > 0) == (np.arange(6) % 2 == 1)).all()
+    (tmp_path / "truth" / "3-lesion.png").unlink()
+    masked, missing = masked_variants(manifest, "clinical")
+    assert missing == {"around the lesion": "not estimable: 1 of 6 images have no mask of the lesion"}
+    assert masked_variants(manifest_of([{"id": "0", "path": "0.png"}], tmp_path), "histology") == (
+        [],
+        {"text only": "not estimable: no masks of letters; most lie in the frame, which is tested"},
+    )
+
+
+def test_evaluate_looks_for_shortcuts_when_it_is_asked_to(tmp_path: Path) -> None:
+    manifest = make_set(tmp_path / "set", False, patients=24)
+    bundle = tiny_bundle(tmp_path / "tiny").folder
+    assert run_here("predict", bundle, manifest, "--out", tmp_path / "p", cwd=tmp_path).code in (0, 1)
+    files = (tmp_path / "p" / "predictions.csv", manifest, "--out", tmp_path / "out")
+    answer = run_here("evaluate", *files, "--shortcuts", bundle, cwd=tmp_path)
+    assert answer.code == 0, answer.err
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "L10" in page.split('id="shortcuts"')[1]
+    assert "No shortcuts.json lies beside" not in page
 
 
 def test_a_group_in_two_splits_is_flagged(tmp_path: Path) -> None:

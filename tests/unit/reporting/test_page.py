@@ -282,3 +282,37 @@ def test_shortcut_tests_become_part_of_the_report(tmp_path: Path) -> None:
     (tmp_path / "shortcuts.json").write_text('{"tests": []}')
     with pytest.raises(EvaluationError, match="checks: missing"):
         page(tmp_path, tables)
+
+
+def test_sets_and_diseases_outside_the_list_are_on_both_pages(tmp_path: Path) -> None:
+    text = page(tmp_path, made(tmp_path, 45))
+    words = " ".join(table for part, table in Page(text).tables if part == "abstention")
+    assert "promised 90 %" in words
+    assert "needed: in every set" in words
+    assert "Not estimable: the manifest has no column open_set" in text
+    content = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert [one["alpha"] for one in content["sets"]] == [0.1, 0.2]
+    assert content["unknowns"]["by_probability"] is None
+    markdown = (tmp_path / "out" / "report.md").read_text()
+    assert "## Sets of diagnoses that hold the true one" in markdown
+    rows = [
+        line.count("|")
+        for line in markdown.split("## Sets of")[1].split("## Diseases")[0].splitlines()
+        if line
+    ]
+    assert {n for n in rows if n} == {5}
+
+
+def test_near_and_far_are_told_apart_on_the_page(tmp_path: Path) -> None:
+    predictions, manifest = made(tmp_path)
+    answers, labels = pd.read_csv(predictions, dtype=str), pd.read_csv(manifest, dtype=str)
+    few = answers.head(4).assign(id=[f"x{i}" for i in range(4)], path=[f"x{i}" for i in range(4)])
+    pd.concat([answers, few]).to_csv(predictions, index=False)
+    unknown = labels.head(4).assign(id=few["id"].to_numpy(), diagnosis="", patient_id=few["id"].to_numpy())
+    both = pd.concat([labels.assign(open_set=""), unknown.assign(open_set=["near", "near", "far", "far"])])
+    both.to_csv(manifest, index=False)
+    text = page(tmp_path, (predictions, manifest))
+    words = " ".join(table for part, table in Page(text).tables if part == "abstention")
+    assert "all near unknowns" in words
+    assert "all far unknowns" in words
+    assert "OSCR" in (tmp_path / "out" / "report.md").read_text()
