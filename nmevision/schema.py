@@ -20,7 +20,11 @@ class Record(BaseModel):
 R = TypeVar("R", bound=Record)
 
 
-class _Loader(yaml.SafeLoader):
+_SafeLoader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The same in C, where PyYAML was built with it: ten times as fast."""
+
+
+class _Loader(_SafeLoader):  # type: ignore[misc, valid-type]
     """The safe loader, which refuses a key given twice instead of losing the first value."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,8 @@ Item = tuple[Tensor, Tensor]
 Batch = tuple[Tensor, Tensor]
 """Images float32 N x 3 x H x W and targets int64 N x (1 + J + F)."""
 Augment = Callable[[np.ndarray, int], np.ndarray]
-"""Maps uint8 RGB pixels and a seed to uint8 RGB pixels of the network's size."""
+"""Maps uint8 RGB pixels and a seed to uint8 RGB pixels of the network's size. Its attribute `zoom`, where it has one,
+is how much closer than the network's frame it looks at most, so that no more of an image needs to be decoded."""
 
 
 class ImageDataset(Dataset[Item]):
@@ -41,6 +44,8 @@ class ImageDataset(Dataset[Item]):
     ) -> None:
         self.paths, self.targets = list(paths), torch.from_numpy(targets)
         self.preprocessing, self.augment, self.max_pixels = preprocessing, augment, max_pixels
+        zoom = 1.0 if augment is None else getattr(augment, "zoom", math.inf)
+        self._shrink = partial(preprocessing.shrink, zoom=zoom)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -54,7 +59,7 @@ class ImageDataset(Dataset[Item]):
         path = self.paths[index]
         options = {} if self.max_pixels is None else {"max_pixels": self.max_pixels}
         try:
-            pixels = read_image(path, **options).pixels
+            pixels = read_image(path, shrink=self._shrink, **options).pixels
         except ImageError as problem:
             raise ImageError(f"{path}: {problem}") from None
         if self.augment is None:

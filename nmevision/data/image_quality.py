@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from nmevision.data.images import BLANK_SPREAD, SMALL_SIDE, Pixels
+from nmevision.data.image_notes import BLANK_SPREAD, SMALL_SIDE
+from nmevision.data.images import Pixels
 
 MEASURES = ("width", "height", "bright", "dim", "spread", "blur")
 """The columns that `measure` fills: pixels, pixels, grey level, grey level, grey levels, 0 to 1."""

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 from PIL import WebPImagePlugin as WebP
 
+from nmevision.data.dicom import read_dicom
 from nmevision.data.file_kinds import (
     FORMAT_OF_SUFFIX,
     HEAD_BYTES,
@@ -29,6 +30,7 @@ from nmevision.data.file_kinds import (
 )
 from nmevision.data.folder_scan import FoundFiles, find_images, text_of_path
 from nmevision.data.image_errors import COPY_AGAIN, EXPORT_8_BIT, check_regular_file, plain_words
+from nmevision.data.image_notes import NEARLY_BLANK, SMALL_SIDE, notes_about, spread
 from nmevision.errors import ImageError
 
 __all__ = [
@@ -47,14 +49,6 @@ Pixels = npt.NDArray[np.uint8]
 DEFAULT_MAX_PIXELS = 200_000_000
 """Largest image decoded unless the caller says otherwise: about 14 000 x 14 000, 600 MB as RGB."""
 
-SMALL_SIDE = 64
-"""An image with a side shorter than this (pixels) is noted: neither nuclei nor a lesion can be told."""
-
-BLANK_SPREAD = 2.0
-"""An image is noted as blank where all channels' standard deviation (grey levels) is below this: an empty
-field's noise is 1-2, and black specks over a thousandth of a white field make it 8."""
-
-_BLANK_SAMPLES = 128  # rows and columns looked at for blankness, so that it costs under a millisecond
 _MAX_PAGES = 500  # pages of a TIFF that are looked at: a longer chain is odd, and walking it takes seconds
 
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # TIFF 6.0 tag and value: 0 is white
@@ -73,6 +67,10 @@ _TO_UPRIGHT = {
 _NO_RANGE = f"so that black and white are not known: {EXPORT_8_BIT}"
 
 
+Shrink = Callable[[int, int], float]
+"""Maps an image's height and width (pixels) to how many times smaller its reader can do with."""
+
+
 @dataclass(frozen=True)
 class DecodedImage:
     """The pixels of one image file, upright, and what a reader should know about them.
@@ -86,16 +84,20 @@ class DecodedImage:
     notes: tuple[str, ...]
 
 
-def read_image(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> DecodedImage:
+def read_image(
+    path: Path, max_pixels: int = DEFAULT_MAX_PIXELS, shrink: Shrink | None = None
+) -> DecodedImage:
     """Decode an image file to upright 8-bit RGB; safe to call from several threads.
 
-    Read are JPEG, PNG, TIFF, WebP and BMP, whatever the name says: grey, palette, CMYK and 16-bit values
-    (scaled by the range of their type, never by their own maximum) become RGB, transparency is laid
-    over white, EXIF orientation is applied. Of several pages the largest is read, and noted.
+    Read are JPEG, PNG, TIFF, WebP, BMP and DICOM photographs, whatever the name says: grey, palette, CMYK
+    and 16-bit values (scaled by the range of their type, never by their own maximum) become RGB, transparency
+    is laid over white, EXIF orientation is applied. Of several pages the largest is read, and noted.
 
     Args:
         path: the file.
         max_pixels: the largest width x height that is decoded.
+        shrink: how much smaller the picture may come out: a JPEG is then decoded at once to a half, a quarter
+            or an eighth of its size, never below what was asked for. Notes and errors stay those of the whole.
 
     Raises:
         ImageError: the file is missing, cut short, damaged, too large or not an image; the message
@@ -105,10 +107,10 @@ def read_image(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> DecodedImage
     try:
         check_regular_file(path)
         suffix = path.suffix.lower()
-        if suffix in SLIDE_SUFFIXES:
+        if suffix in SLIDE_SUFFIXES - {".dcm"}:
             raise ImageError(SLIDE_WORDS)
         with path.open("rb") as stream:
-            return _decode(stream, suffix, max_pixels)
+            return _decode(stream, suffix, max_pixels, shrink)
     except ImageError as error:
         words = str(error)
     except MemoryError:
@@ -122,7 +124,7 @@ def read_image(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> DecodedImage
     raise ImageError(f"{path.name!r} {words}") from None
 
 
-def _decode(stream: IO[bytes], suffix: str, max_pixels: int) -> DecodedImage:
+def _decode(stream: IO[bytes], suffix: str, max_pixels: int, shrink: Shrink | None) -> DecodedImage:
     """Decode an open file; every failure of Pillow's becomes an ImageError in words."""
     head = stream.read(HEAD_BYTES)
     kind = image_kind(head)
@@ -130,16 +132,23 @@ def _decode(stream: IO[bytes], suffix: str, max_pixels: int) -> DecodedImage:
         raise ImageError(why_no_image(head))
     promised = FORMAT_OF_SUFFIX.get(suffix, kind)
     notes = [f"named {suffix} but holds {kind}"] if promised != kind else []
+    if kind == "DICOM":
+        pixels, bits, said = read_dicom(stream, max_pixels)
+        return DecodedImage(pixels, (*notes, *said, *notes_about(pixels, bits)))
     try:
         image = _open(stream, kind, max_pixels, notes)
         bits = _bits_per_value(image)
+        smaller = shrink is not None and _ask_for_less(image, shrink)
         image.load()
         pixels = _rgb_pixels(_upright(image, notes), image, bits)
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # Pillow raises a dozen kinds for damaged files; each means "unreadable"
         raise ImageError(plain_words(kind, error)) from error
-    notes += _notes_about(pixels, bits)
+    if smaller and spread(pixels) < NEARLY_BLANK:
+        stream.seek(0)
+        return _decode(stream, suffix, max_pixels, None)
+    notes += notes_about(pixels, bits)
     return DecodedImage(pixels, tuple(notes))
 
 
@@ -175,6 +184,22 @@ def _open(stream: IO[bytes], kind: str, max_pixels: int, notes: list[str]) -> Im
         image.verify()  # Pillow's decoder skips the checksums of the pixel data
         image = _reopen(stream, kind)
     return image
+
+
+def _ask_for_less(image: ImageFile.ImageFile, shrink: Shrink) -> bool:
+    """Have a JPEG decoded smaller where that is enough, and tell whether it will be.
+
+    libjpeg then leaves out the highest frequencies of each block of 8 x 8 pixels, which averages areas.
+    """
+    if not isinstance(image, JpegImagePlugin.JpegImageFile):
+        return False
+    width, height = image.size
+    most = min(shrink(height, width), shrink(width, height))  # EXIF may turn it
+    most = min(most, min(width, height) / SMALL_SIDE)  # none becomes small that was not
+    factor = next((factor for factor in (8, 4, 2) if factor <= most), 1)
+    if factor > 1:
+        image.draft(None, (width // factor, height // factor))
+    return factor > 1
 
 
 def _check_size(image: ImageFile.ImageFile, max_pixels: int) -> None:
@@ -281,18 +306,3 @@ def _rgb_pixels(upright: Image.Image, source: ImageFile.ImageFile, bits: int) ->
         rgba = (upright.convert("LA") if mode == "La" else upright).convert("RGBA")
         upright = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
     return np.asarray(upright.convert("RGB"))
-
-
-def _notes_about(pixels: Pixels, bits: int) -> list[str]:
-    """Return what is odd about the pixels themselves."""
-    height, width = pixels.shape[:2]
-    notes = []
-    if min(height, width) < SMALL_SIDE:
-        notes.append(f"only {width} x {height} pixels")
-    # the high byte of a 16-bit value below 4096 is below 16
-    if bits == 16 and 0 < pixels.max() < 16:
-        notes.append("16-bit values all below 4096: looks like 12-bit data, image is dark")
-    sample = pixels[:: max(1, height // _BLANK_SAMPLES), :: max(1, width // _BLANK_SAMPLES)]
-    if all(sample[:, :, channel].std() < BLANK_SPREAD for channel in range(3)):  # one is enough, as a rule
-        notes.append("almost uniform: nothing to see")
-    return notes

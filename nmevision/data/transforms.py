@@ -78,6 +78,11 @@ class Augmentation:
     recolour: Callable[[Pixels, np.random.Generator], Pixels] | None
     effects: Any  # albumentations.Compose: flips, blur, compression
 
+    @property
+    def zoom(self) -> float:
+        """Return how much closer than inference's frame a look comes at most."""
+        return math.sqrt(min(MAX_STRETCH, 1 / self.min_scale) / self.min_scale)
+
     def __call__(self, pixels: Pixels, seed: int) -> Pixels:
         """Return one look at `pixels`.
 

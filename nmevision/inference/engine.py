@@ -1,73 +1,124 @@
-"""Running the network on prepared images, with batches that shrink when memory runs out."""
+"""What runs a bundle's network on prepared images: the fastest engine that gives its answers on this machine."""
 
 from __future__ import annotations
 
+import ctypes
+import sys
+from collections.abc import Callable
+from typing import Literal, Protocol
+
 import numpy as np
-import torch
 
-from nmevision.errors import ImageError
-from nmevision.networks.backbones import best_memory_format
+from nmevision.errors import BundleError
 from nmevision.networks.bundle import Bundle
+from nmevision.networks.graph import GRAPH, Precision
 
-BATCH = {"cpu": 8, "cuda": 32}
-"""Images per forward pass by default; a CPU gains little from more."""
-_MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
+EngineChoice = Literal["auto", "openvino", "onnx", "torch"]
+_CUDA_LIBRARIES = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}
 
 
-class TorchEngine:
-    """A bundle's network in float32 on the GPU where there is one, else on the CPU.
+class Engine(Protocol):
+    """Runs one network. batch_size: how many images it likes to be given at a time."""
 
-    batch_size: images per forward pass, BATCH by default; halved for good whenever memory does not suffice.
-    """
+    @property
+    def name(self) -> str:
+        """Return openvino, onnx or torch."""
 
-    def __init__(self, bundle: Bundle, batch_size: int | None = None) -> None:
-        self.views = bundle.info.network.views
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.batch_size = batch_size or BATCH[self.device]
-        network = bundle.network().to(self.device)
-        self._layout = best_memory_format(self.device)
-        self.network = network.to(memory_format=self._layout)
+    @property
+    def device(self) -> str:
+        """Return cpu or cuda."""
+
+    @property
+    def precision(self) -> Precision:
+        """Return in which numbers the network is computed."""
+
+    batch_size: int
 
     def outputs(self, images: list[np.ndarray]) -> dict[str, np.ndarray]:
-        """Return task -> float64 logits of N arrays float32 3 x H x W (N >= 1).
-
-        A shorter batch is filled up with blanks: kernels are chosen by shape, so an image in the same place
-        of its batch gets the same answer to the last digit whatever stands beside it.
-        Raises ImageError where memory does not suffice for a single image.
-        """
-        parts: list[dict[str, np.ndarray]] = []
-        done = 0
-        while done < len(images):
-            chunk = images[done : done + self.batch_size]
-            blanks = [np.zeros_like(chunk[0])] * (self.batch_size - len(chunk))
-            try:
-                found = self._forward(np.stack(chunk + blanks))
-                parts.append({task: values[: len(chunk)] for task, values in found.items()})
-                done += len(chunk)
-            except (RuntimeError, MemoryError) as problem:
-                if not _is_memory(problem):
-                    raise
-                self._shrink()
-        return {task: np.concatenate([part[task] for part in parts]) for task in parts[0]}
-
-    def _forward(self, batch: np.ndarray) -> dict[str, np.ndarray]:
-        tensor = torch.from_numpy(batch).to(self.device).contiguous(memory_format=self._layout)
-        return {
-            task: v.numpy().astype(np.float64) for task, v in self.network.outputs(tensor, self.views).items()
-        }
-
-    def _shrink(self) -> None:
-        """Halve the batch, or give up where it was one image."""
-        if self.batch_size == 1:
-            raise ImageError(
-                "memory does not suffice for one image; close other programs or use a smaller model"
-            )
-        self.batch_size //= 2
-        if self.device == "cuda":
-            torch.cuda.empty_cache()
+        """Return task -> float64 N x outputs, and FEATURES, of N >= 1 arrays float32 3 x H x W."""
 
 
-def _is_memory(problem: Exception) -> bool:
-    """Tell whether an error means that memory ran out."""
-    text = str(problem).casefold()
-    return isinstance(problem, (MemoryError, torch.OutOfMemoryError)) or any(w in text for w in _MEMORY_WORDS)
+def engine_for(bundle: Bundle, choice: EngineChoice = "auto", batch_size: int | None = None) -> Engine:
+    """Return an engine for a bundle.
+
+    choice: auto takes torch on a GPU; on a CPU OpenVINO, in bfloat16 where the processor has it and the bundle's
+        check has found the same answers in it; ONNX Runtime, then torch, where that cannot be, with a line that says why.
+    batch_size: images per call; the engine's own choice by default.
+    Raises BundleError where the engine that was asked for by name cannot run the bundle.
+    """
+    if choice != "auto":
+        try:
+            return _MAKERS[choice](bundle, batch_size)
+        except (ImportError, RuntimeError) as problem:
+            raise BundleError(f"--engine {choice} cannot run {bundle.folder}: {_why(problem)}") from None
+    if has_gpu() and (engine := _torch(bundle, batch_size)).device == "cuda":
+        return engine
+    for name in ("openvino", "onnx"):
+        try:
+            return _MAKERS[name](bundle, batch_size)
+        except (ImportError, RuntimeError) as problem:
+            print(f"{name} cannot run this model: {_why(problem)}", file=sys.stderr)
+    print("torch runs it, which is slower", file=sys.stderr)
+    return _torch(bundle, batch_size)
+
+
+def _torch(bundle: Bundle, batch_size: int | None) -> Engine:
+    from nmevision.inference.engine_torch import TorchEngine
+
+    return TorchEngine(bundle, batch_size)
+
+
+def _openvino(bundle: Bundle, batch_size: int | None) -> Engine:
+    from nmevision.inference.engine_graph import GraphEngine
+    from nmevision.networks.graph import OpenVinoRuntime, has_bfloat16
+
+    graph = bundle.info.graph
+    if graph is None:
+        raise RuntimeError(f"it was saved without {GRAPH}")
+    frame = bundle.info.preprocessing
+    shape = bundle.info.network.views, 3, frame.height, frame.width
+    half = graph.allows("bfloat16") and has_bfloat16()
+    runtime = OpenVinoRuntime(bundle.folder / GRAPH, shape, "bfloat16" if half else "float32")
+    return GraphEngine(bundle, runtime, batch_size)
+
+
+def _onnx(bundle: Bundle, batch_size: int | None) -> Engine:
+    from nmevision.inference.engine_graph import GraphEngine
+    from nmevision.networks.graph import OnnxRuntime
+
+    if bundle.info.graph is None:
+        raise RuntimeError(f"it was saved without {GRAPH}")
+    return GraphEngine(bundle, OnnxRuntime(bundle.folder / GRAPH), batch_size)
+
+
+_MAKERS: dict[str, Callable[[Bundle, int | None], Engine]] = {
+    "openvino": _openvino,
+    "onnx": _onnx,
+    "torch": _torch,
+}
+
+
+def _why(problem: Exception) -> str:
+    """Return one line of an error: a library that is missing, or the beginning of what an engine said."""
+    if isinstance(problem, ModuleNotFoundError):
+        return f"{problem.name} is not installed (`pip install {problem.name}`)"
+    return " ".join(str(problem).split())[:200] or type(problem).__name__
+
+
+def has_gpu() -> bool:
+    """Tell whether CUDA shows a GPU, without loading torch, which takes seconds.
+
+    Asked is NVIDIA's driver: cuInit, then cuDeviceGetCount, each 0 where it worked.
+    """
+    library = _CUDA_LIBRARIES.get(sys.platform)
+    try:
+        driver = ctypes.CDLL(library) if library else None
+    except OSError:
+        return False
+    count = ctypes.c_int(0)
+    return (
+        driver is not None
+        and driver.cuInit(0) == 0
+        and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
+        and count.value > 0
+    )

@@ -22,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from nmevision.data.fingerprint import colours
-from nmevision.data.images import DEFAULT_MAX_PIXELS, read_image
+from nmevision.data.images import DEFAULT_MAX_PIXELS, Shrink, read_image
 from nmevision.errors import DataError, ImageError, RunError
 from nmevision.files import atomic_path, sha256_of
 from nmevision.inference.reader import BundleReader
@@ -48,13 +48,19 @@ class Extractor:
     identity: str
     of: Callable[[Sequence[Pixels]], NDArray[np.floating]]
     batch_size: int = 8
+    shrink: Shrink | None = None
+    """How much smaller an image may be decoded; None: whole."""
 
 
 def bundle_extractor(bundle: Bundle, batch_size: int | None = None) -> Extractor:
     """Return the features that a bundle's backbone hands to its heads."""
     reader = BundleReader(bundle, batch_size)
     return Extractor(
-        bundle.info.name, f"bundle:{bundle.hash}", lambda images: reader(images)[1], reader.engine.batch_size
+        bundle.info.name,
+        f"bundle:{bundle.hash}",
+        lambda images: reader(images)[1],
+        reader.engine.batch_size,
+        bundle.info.preprocessing.shrink,
     )
 
 
@@ -216,7 +222,9 @@ def _compute(
     saved, queue, size = time.monotonic(), list(todo.items()), extractor.batch_size
     for start in range(0, len(queue), size):
         part = queue[start : start + size]
-        looked = pool.map(lambda path: _decode(path, max_pixels), [path for _, path in part])
+        looked = pool.map(
+            lambda path: _decode(path, max_pixels, extractor.shrink), [path for _, path in part]
+        )
         decoded = {digest: pixels for (digest, _), pixels in zip(part, looked, strict=True)}
         unreadable |= {digest: why for digest, why in decoded.items() if isinstance(why, str)}
         images = {digest: pixels for digest, pixels in decoded.items() if not isinstance(pixels, str)}
@@ -253,10 +261,10 @@ def _digest(path: Path) -> str:
         return ""
 
 
-def _decode(path: Path, max_pixels: int) -> Pixels | str:
+def _decode(path: Path, max_pixels: int, shrink: Shrink | None) -> Pixels | str:
     """Return an image's pixels, or why there are none."""
     try:
-        return read_image(path, max_pixels).pixels
+        return read_image(path, max_pixels, shrink).pixels
     except ImageError as problem:
         return str(problem)
 

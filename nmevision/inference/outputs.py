@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nmevision import __version__
 from nmevision.files import write_csv, write_json
+from nmevision.inference.engine import Engine
 from nmevision.inference.inputs import Inputs
 from nmevision.networks.bundle import Bundle
 from nmevision.predictions import DECIMALS, PredictionTable, by_case
@@ -22,21 +23,23 @@ RECORD = {
     "preprocessing",
     "temperature",
     "unlearned",
+    "findings",
+    "fields",
     "fusion",
     "training",
 }
 RECORD |= {"validation", "versions"}
 """Fields of the bundle's record that a report tells of the model."""
+_LIBRARIES = {"openvino": ("openvino",), "onnx": ("onnxruntime",), "torch": ("torch", "timm")}
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How long it took (seconds), for how many images, where, and the batch size it ended with."""
+    """How long it took (seconds), for how many images, and what ran the network."""
 
     seconds: float
     images: int
-    device: str
-    batch_size: int
+    engine: Engine
 
 
 def write_outputs(out: Path, table: PredictionTable, bundle: Bundle, inputs: Inputs, timing: Timing) -> None:
@@ -75,11 +78,13 @@ def _facts(
             "seconds": round(timing.seconds, 3),
             "images": timing.images,
             "images_per_second": round(timing.images / timing.seconds, 1) if timing.seconds else None,
-            "device": timing.device,
-            "batch_size": timing.batch_size,
+            "engine": timing.engine.name,
+            "precision": timing.engine.precision,
+            "device": timing.engine.device,
+            "batch_size": timing.engine.batch_size,
         },
         "versions": {
             "python": platform.python_version(),
-            **{name: version(name) for name in ("torch", "timm", "numpy", "pillow")},
+            **{name: version(name) for name in ("numpy", "pillow", *_LIBRARIES[timing.engine.name])},
         },
     }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nmevision.inference.engine import TorchEngine
+from nmevision.inference.engine import engine_for
 from nmevision.networks.answers import AnswerMaker
 from nmevision.networks.bundle import Bundle
 from nmevision.networks.tasks import FEATURES
@@ -23,7 +23,7 @@ class BundleReader:
 
     def __init__(self, bundle: Bundle, batch_size: int | None = None) -> None:
         self.bundle = bundle
-        self.engine = TorchEngine(bundle, batch_size)
+        self.engine = engine_for(bundle, batch_size=batch_size)
         self._maker = AnswerMaker(bundle)
 
     def __call__(self, images: Sequence[NDArray[np.uint8]]) -> tuple[Floats, Floats]:

@@ -146,12 +146,12 @@ def member_posterior(
     rng = np.random.default_rng(seed)
     logs, drawn, statements = _from_sites(knowledge, members, data.findings, draws, seed)
     for feature, present in data.features.items():
-        rates = _rates(knowledge, members, feature, prior)
+        rates = member_rates(knowledge, members, feature, prior)
         statements.append(_feature_statement(feature, present, members, rates))
         if rates:
             logs, drawn = _multiply(logs, drawn, list(rates.values()), present, rng)
     if data.glucagon:
-        rates = _rates(knowledge, members, GLUCAGON_FEATURE, prior)
+        rates = member_rates(knowledge, members, GLUCAGON_FEATURE, prior)
         high = data.glucagon.low >= GLUCAGON_CUT
         statements.append(_glucagon_statement(data.glucagon, bool(rates)))
         if rates and high:
@@ -189,7 +189,7 @@ def _from_sites(
     return model.log_likelihoods(evidence)[0, order], drawn[:, order], statements
 
 
-def _rates(knowledge: Knowledge, members: list[str], feature: str, prior: Prior) -> dict[str, Rate]:
+def member_rates(knowledge: Knowledge, members: list[str], feature: str, prior: Prior) -> dict[str, Rate]:
     """Return the rate of a feature in every member, {} where one has none, or where none has one of its own."""
     own = {
         row.diagnosis: Rate(k=row.k, n=row.n, source=row.source)

@@ -12,7 +12,6 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.optimize import minimize
 
 from nmevision.knowledge.observations import Floats
 from nmevision.schema import Record
@@ -38,6 +37,8 @@ class Fusion(Record):
         """
         if len(truth) < FEWEST or len(np.unique(truth)) < 2:
             return cls(learned=0.5, knowledge=0.5, images=len(truth))
+        from scipy.optimize import minimize  # slow to load, and needed in training alone
+
         logs = np.log(np.maximum(np.stack([learned, knowledge]), LEAST))
 
         def loss(weights: Floats) -> float:

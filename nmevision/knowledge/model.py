@@ -28,9 +28,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import logsumexp
 
 from nmevision.knowledge.observations import Floats, grade_masses, is_missing
+from nmevision.special import logsumexp
 
 OTHER = "other"
 """The class, and its group, of what no profile describes."""

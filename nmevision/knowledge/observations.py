@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr
 
 from nmevision.errors import DataError
 from nmevision.grades import LEVELS
+from nmevision.special import ndtr
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

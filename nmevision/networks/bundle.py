@@ -1,4 +1,4 @@
-"""A trained model as one folder: weights.safetensors, bundle.json and a card. No pickle.
+"""A trained model as one folder: weights.safetensors, a graph for them, bundle.json and a card. No pickle.
 
 bundle.json says what the network is, how its input is made, what its outputs mean, what it was trained on
 and the SHA-256 of every other file. The hash of bundle.json itself is the bundle's hash.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,15 +24,19 @@ from nmevision.knowledge.fusion import Fusion
 from nmevision.knowledge.tables import Modality
 from nmevision.licences import forbidden
 from nmevision.networks.card import card_of
+from nmevision.networks.graph import GRAPH, GraphInfo
 from nmevision.networks.novelty import FeatureNovelty
 from nmevision.preprocessing import Preprocessing
 from nmevision.schema import Record, validate
 from nmevision.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from nmevision.networks.classifier import Classifier
 
-FORMAT = 2
+FORMAT = 3
 """Raised when an older program could misread a newer bundle."""
 INFO, WEIGHTS, CARD, SEEN = "bundle.json", "weights.safetensors", "README.md", "seen.txt"
 NOVELTY = "novelty.safetensors"
@@ -86,6 +90,9 @@ class BundleInfo(Record):
     fusion: Fusion | None = Field(
         default=None, description="how the learned and the knowledge route are pooled"
     )
+    graph: GraphInfo | None = Field(
+        default=None, description="how the portable graph was checked; None: there is none, torch runs it"
+    )
     training: dict[str, Any]
     validation: dict[str, Any]
     versions: dict[str, str]
@@ -101,6 +108,8 @@ class BundleInfo(Record):
             raise ValueError(f"the network has {graded} outputs for {len(self.findings)} findings")
         if (self.fusion is None) != (not self.findings):
             raise ValueError("a fusion goes with findings, and findings with a fusion")
+        if (self.graph is None) != (GRAPH not in self.files):
+            raise ValueError(f"a record of the graph goes with {GRAPH}, and {GRAPH} with a record")
         return self
 
 
@@ -110,6 +119,11 @@ class Bundle:
 
     folder: Path
     info: BundleInfo
+
+    @property
+    def weights(self) -> Path:
+        """Return the file that holds the network's arrays."""
+        return self.folder / WEIGHTS
 
     @cached_property
     def hash(self) -> str:
@@ -205,17 +219,26 @@ def _check_files(folder: Path, files: Mapping[str, str]) -> None:
 
 
 def save_bundle(
-    folder: Path, network: Classifier, info: dict[str, Any], seen: list[str], usual: FeatureNovelty
+    folder: Path,
+    network: Classifier,
+    info: dict[str, Any],
+    seen: list[str],
+    usual: FeatureNovelty,
+    examples: Sequence[NDArray[np.float32]] | None = None,
 ) -> Bundle:
     """Write a bundle whole or not at all, open it again as a user would, and return it.
 
-    info: the fields of BundleInfo except `format` and `files`.
+    info: the fields of BundleInfo except `format`, `graph` and `files`.
     seen: SHA-256 of every training and validation image.
     usual: what the network's features look like on them.
+    examples: some inputs (3 x height x width) on which other engines are compared with torch; random pictures
+        where None.
     Raises BundleError where `folder` exists already, or training used images whose licence forbids it.
     """
     from safetensors.numpy import save_file as save_arrays
     from safetensors.torch import save_file
+
+    from nmevision.networks.export import make_portable
 
     folder = Path(folder)
     refuse_existing(folder)
@@ -235,10 +258,15 @@ def save_bundle(
             (work / name).chmod(0o644)
         write_text(work / SEEN, "\n".join(sorted({digest[:SEEN_DIGITS] for digest in seen})) + "\n")
         files = {name: sha256_of(work / name) for name in (WEIGHTS, SEEN, NOVELTY)}
-        checked = validate(BundleInfo, {**info, "format": FORMAT, "files": files}, str(folder), BundleError)
+        record = {**info, "format": FORMAT, "files": files}
+        checked = validate(BundleInfo, record, str(folder), BundleError)
+        saved = Bundle(work, checked)
+        if graph := make_portable(saved, saved.network(), examples):
+            record |= {"graph": graph, "files": files | {GRAPH: sha256_of(work / GRAPH)}}
+            checked = validate(BundleInfo, record, str(folder), BundleError)
         write_json(work / INFO, checked.model_dump(mode="json"))
         write_text(work / CARD, card_of(checked))
-        open_bundle(work).network()
+        open_bundle(work)
         refuse_existing(folder)
         shutil.move(str(work), folder)
     return open_bundle(folder)

@@ -7,12 +7,21 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from nmevision.networks.tasks import FEATURES
+from nmevision.networks.mil import GatedAttention
+from nmevision.networks.tasks import ATTENTION, FEATURES
 
 
 def mean_of(values: list[Tensor]) -> Tensor:
     """Return the mean of equally shaped values; a single one stays exactly as it is."""
     return values[0] if len(values) == 1 else torch.stack(values).mean(0)
+
+
+def _linear(width: int, outputs: int, dropout: float) -> nn.Sequential:
+    """Return a head; its weights are small, so that the first updates keep the pretrained features."""
+    linear = nn.Linear(width, outputs)
+    nn.init.normal_(linear.weight, std=0.01)
+    nn.init.zeros_(linear.bias)
+    return nn.Sequential(nn.Dropout(dropout), linear)
 
 
 class Classifier(nn.Module):
@@ -29,14 +38,11 @@ class Classifier(nn.Module):
         self.frozen = False
         self.backbone = backbone
         self.heads = nn.ModuleDict(
-            {task: nn.Sequential(nn.Dropout(dropout), nn.Linear(width, n)) for task, n in tasks.items()}
+            {
+                task: GatedAttention(width, dropout) if task == ATTENTION else _linear(width, n, dropout)
+                for task, n in tasks.items()
+            }
         )
-        for head in self.heads.values():
-            assert isinstance(head, nn.Sequential)
-            linear = head[1]
-            assert isinstance(linear, nn.Linear)
-            nn.init.normal_(linear.weight, std=0.01)  # small: the first updates keep the pretrained features
-            nn.init.zeros_(linear.bias)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Return task -> logits N x outputs for float N x 3 x H x W."""

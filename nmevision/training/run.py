@@ -20,7 +20,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import Subset
 
 from nmevision.config import ExperimentConfig
-from nmevision.data.dataset import ImageDataset
+from nmevision.data.dataset import ImageDataset, Item
 from nmevision.data.transforms import build_augmentation
 from nmevision.errors import ConfigError, DataError
 from nmevision.manifest import Manifest
@@ -43,6 +43,9 @@ from nmevision.training.task import ClassificationTask, collect_outputs
 
 MOST = 2000
 """Training images whose features say what is usual; more would change little."""
+
+LOOKED_AT = 32
+"""Validation images on which the engines of prediction are compared with torch, once."""
 
 
 @dataclass(frozen=True)
@@ -223,7 +226,9 @@ def _finish(
     tried = configurations_tried(run.path.parent, prepared.fingerprint)
     info = bundle_record(config, network, prepared, checkpoint, outputs, targets, tried)
     seen = prepared.manifest.frame.loc[prepared.manifest.frame["split"] != "test", "sha256"].tolist()
-    bundle = save_bundle(target, network.module, info, seen, usual)
+    looked_at = _some(_dataset(config, network, prepared, "val", vary=False), LOOKED_AT)
+    examples = [looked_at[i][0].numpy() for i in range(len(looked_at))]
+    bundle = save_bundle(target, network.module, info, seen, usual, examples)
     return Trained(bundle, run.path, prepared.part("test"), tried)
 
 
@@ -236,11 +241,17 @@ def _outputs(
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return what the network says of one split's images, unvaried, and their targets; of `most`, evenly taken."""
     data: Any = _dataset(config, network, prepared, split, vary=False)
-    if most is not None and len(data) > most:
-        data = Subset(data, np.linspace(0, len(data) - 1, most).astype(int).tolist())
+    if most is not None:
+        data = _some(data, most)
     loader = plain_loader(data, config.train.batch_size, resolve_workers(config.data.workers))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return collect_outputs(network.module, loader, device, config.model.views)
+
+
+def _some(data: ImageDataset, most: int) -> Subset[Item]:
+    """Return at most `most` of its items, evenly taken."""
+    count = min(most, len(data))
+    return Subset(data, np.linspace(0, len(data) - 1, count).astype(int).tolist())
 
 
 def _finished(config: ExperimentConfig, prepared: Prepared, run: RunFolder, target: Path) -> Trained:

@@ -12,7 +12,7 @@ import yaml
 from small_world import Answer, Training, World, make_world, run, run_here, train_here
 
 from nmevision.files import sha256_of
-from nmevision.inference.engine import TorchEngine
+from nmevision.inference.engine_graph import GraphEngine
 
 SCORES = ("auroc", "auprc", "balanced_accuracy", "macro_f1", "brier")
 
@@ -110,7 +110,7 @@ def test_a_second_run_predicts_nothing_and_gives_the_same_board(
     def refuse(*_: object) -> None:
         raise RuntimeError("predictions were there already")
 
-    monkeypatch.setattr(TorchEngine, "outputs", refuse)
+    monkeypatch.setattr(GraphEngine, "outputs", refuse)
     answer = contest.run()
     assert answer.code == 0, answer.err
     assert before == {name: (board / f"leaderboard.{name}").read_bytes() for name in before}

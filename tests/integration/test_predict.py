@@ -169,9 +169,9 @@ def test_no_output_tells_where_the_images_lay_or_who_took_them(
 
 KILL_MID_RUN = """
 import os, signal
-from nmevision.inference.engine import TorchEngine
+from nmevision.inference.engine_graph import GraphEngine
 
-outputs, calls = TorchEngine.outputs, []
+outputs, calls = GraphEngine.outputs, []
 
 def fatal(engine, images):
     calls.append(len(images))
@@ -179,7 +179,7 @@ def fatal(engine, images):
         os.kill(os.getpid(), signal.SIGKILL)
     return outputs(engine, images)
 
-TorchEngine.outputs = fatal
+GraphEngine.outputs = fatal
 from nmevision.cli import main
 main("predict")
 """
@@ -299,7 +299,7 @@ def cut_the_weights(bundle: Path) -> None:
 
 def edit_the_record(bundle: Path) -> None:
     path = bundle / "bundle.json"
-    path.write_text(path.read_text(encoding="utf-8").replace('"format": 2', '"format": 99'), encoding="utf-8")
+    path.write_text(path.read_text(encoding="utf-8").replace('"format": 3', '"format": 99'), encoding="utf-8")
 
 
 def forget_what_was_seen(bundle: Path) -> None:

@@ -68,6 +68,7 @@ def test_bundle_holds_weights_a_record_and_a_card_but_no_pickle(trained: Trainin
     files = {path.name: path for path in trained.bundle.iterdir()}
     assert set(files) == {
         "weights.safetensors",
+        "network.onnx",
         "novelty.safetensors",
         "bundle.json",
         "README.md",
