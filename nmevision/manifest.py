@@ -25,7 +25,7 @@ Split = Literal["train", "val", "test"]
 class Sample:
     """One image file with its row: what it is, whose it is, and what is known of it.
 
-    An empty text means unknown. `label` is the diagnosis as the manifest spells it.
+    An empty text means unknown, so does no mpp (micrometres per pixel). `label` is the diagnosis as the manifest spells it.
     """
 
     id: str
@@ -34,6 +34,7 @@ class Sample:
     label: str = ""
     patient_id: str = ""
     source: str = ""
+    mpp: float | None = None
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,11 @@ class Manifest:
 
     def samples(self) -> Iterator[Sample]:
         """Yield the rows in order."""
-        columns = ["id", "path", "modality", "diagnosis", "patient_id", "source"]
-        for identity, path, *rest in self.frame[columns].itertuples(index=False, name=None):
-            yield Sample(identity, self.root / path, *rest)
+        columns = ["id", "path", "modality", "diagnosis", "patient_id", "source", "mpp"]
+        for row in self.frame[columns].itertuples(index=False, name=None):
+            identity, path, modality, label, patient, source, mpp = row
+            scale = float(mpp) if mpp else None
+            yield Sample(identity, self.root / path, modality, label, patient, source, scale)
 
     def select(self, mask: pd.Series) -> Manifest:
         """Return the rows where `mask` (bool, same index) is true."""

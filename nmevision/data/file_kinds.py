@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 FORMAT_OF_SUFFIX = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
@@ -18,17 +20,18 @@ IMAGE_SUFFIXES = frozenset(FORMAT_OF_SUFFIX)
 """Suffixes (lower case) of the files that are read."""
 
 SLIDE_SUFFIXES = frozenset({".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".dcm"})
-"""Suffixes of whole slides and DICOM: kept in every table, with the reason why they are not read."""
+"""Suffixes of whole slides and DICOM. Pyramidal and huge .tif are slides, too: `slides.is_slide` looks inside."""
 
 SLIDE_WORDS = (
-    "is a whole slide or DICOM file, which this version does not read: "
-    "open it in its viewer and export the field of interest as TIFF, PNG or JPEG"
+    "is a whole slide, of which only `nmevision predict` and `nmevision data tiles` read the parts: "
+    "export the field of interest as TIFF, PNG or JPEG"
 )
-"""What is said of a file with a suffix of SLIDE_SUFFIXES or with DICOM's mark in it."""
+"""What is said of a file with a suffix of SLIDE_SUFFIXES where one image is needed."""
 
 HEAD_BYTES = 1024
 """How many of a file's first bytes are looked at: DICOM's mark ends at 132, an SVG's may come late."""
 
+_DICOM_MARK = 128, b"DICM"  # PS3.10, 7.1
 _IMAGE_MARKS: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -42,7 +45,6 @@ _BMP_HEADER_BYTES = (12, 40, 52, 56, 64, 108, 124)  # OS/2 1, Windows 3, its var
 _EXPORT = "export the picture as PNG, TIFF or JPEG"
 _FETCH = "fetch the file again from where it came"
 _FOREIGN_MARKS: tuple[tuple[int, bytes, str], ...] = (
-    (128, b"DICM", SLIDE_WORDS),
     (0, b"GIF8", f"holds a GIF, which keeps at most 256 colours: {_EXPORT} from the original"),
     (0, b"%PDF", f"holds a PDF document, not an image: {_EXPORT} out of it"),
     (0, b"PK\x03\x04", "holds a ZIP archive (or an Office document), not an image: unpack it first"),
@@ -64,8 +66,19 @@ _FOREIGN_MARKS: tuple[tuple[int, bytes, str], ...] = (
 )
 
 
+def is_dicom(path: Path) -> bool:
+    """Tell whether a file has DICOM's mark; False where it cannot be opened (or is a pipe)."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as stream:
+            return stream.read(_DICOM_MARK[0] + 4)[_DICOM_MARK[0] :] == _DICOM_MARK[1]
+    except (OSError, ValueError):
+        return False
+
+
 def image_kind(head: bytes) -> str | None:
-    """Return the format ("JPEG", "PNG", "TIFF", "WebP", "BMP") of a file's first bytes, or None.
+    """Return the format ("JPEG", "PNG", "TIFF", "WebP", "BMP", "DICOM") of a file's first bytes, or None.
 
     >>> image_kind(b"RIFF....WEBPVP8 ")
     'WebP'
@@ -75,6 +88,8 @@ def image_kind(head: bytes) -> str | None:
             return kind
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WebP"
+    if head[_DICOM_MARK[0] :].startswith(_DICOM_MARK[1]):
+        return "DICOM"
     # "BM" alone also begins words: a bitmap has one of a few header sizes as well
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADER_BYTES:
         return "BMP"

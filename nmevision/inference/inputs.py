@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from nmevision.data.companions import slide_parts
 from nmevision.data.images import find_images, text_of_path
 from nmevision.errors import DataError
 from nmevision.files import sha256_of_text
@@ -56,10 +57,18 @@ def _from_folder(folder: Path) -> Inputs:
     if not names:
         raise DataError(
             f"no image in {folder}; {len(found.ignored)} other files lie there; expected .jpg, .png, .tif, "
-            ".webp or .bmp files, or give a manifest"
+            ".webp or .bmp files, whole slides or DICOM, or give a manifest"
         )
-    samples = [Sample(name, path) for name, path in zip(names, found.images, strict=True)]
+    parts = slide_parts(found.images)
+    samples = [
+        Sample(name, path) for name, path in zip(names, found.images, strict=True) if path not in parts
+    ]
+    names = [sample.id for sample in samples]
     aside = [text_of_path(path.relative_to(folder)) for path in found.ignored] + found.problems
+    aside += [
+        f"{text_of_path(part.relative_to(folder))}: part of the slide {whole.name}"
+        for part, whole in parts.items()
+    ]
     name = text_of_path(Path(os.path.abspath(folder)))  # noqa: PTH100 - a link keeps its own name
     return Inputs(samples, names, Path(name).name, sha256_of_text("\n".join(names)), left_aside=tuple(aside))
 

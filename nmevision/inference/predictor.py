@@ -13,11 +13,14 @@ import numpy as np
 import pandas as pd
 
 from nmevision.data.images import DEFAULT_MAX_PIXELS, read_image
+from nmevision.data.slides import is_slide
 from nmevision.errors import ImageError
-from nmevision.inference.engine import TorchEngine
+from nmevision.inference.engine import EngineChoice, engine_for
 from nmevision.inference.inputs import Inputs, inputs_from
 from nmevision.inference.journal import Answer, Journal
 from nmevision.inference.outputs import Timing, write_outputs
+from nmevision.inference.slides import UNUSUAL, SlideOptions, SlideReader
+from nmevision.inference.tile_table import TileTable, write_tiles
 from nmevision.manifest import Manifest, Sample
 from nmevision.networks.answers import AnswerMaker
 from nmevision.networks.bundle import Bundle, open_bundle
@@ -28,10 +31,6 @@ Decoded = tuple[Sample, np.ndarray | None, str]
 """A sample, its network input (None where unreadable) and what there is to say about it."""
 
 
-UNUSUAL = "unlike every training image: its answer has no ground"
-"""Said of an image whose features lie beyond those of all validation images."""
-
-
 class Predictor:
     """Runs one bundle.
 
@@ -39,23 +38,32 @@ class Predictor:
     """
 
     def __init__(
-        self, bundle: Bundle, batch_size: int | None = None, max_pixels: int = DEFAULT_MAX_PIXELS
+        self,
+        bundle: Bundle,
+        batch_size: int | None = None,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        engine: EngineChoice = "auto",
     ) -> None:
         self.bundle = bundle
         self.max_pixels = max_pixels
-        self.engine = TorchEngine(bundle, batch_size)
+        self.engine = engine_for(bundle, engine, batch_size)
         self.maker = AnswerMaker(bundle)
 
     @classmethod
     def load(
-        cls, folder: Path | str, batch_size: int | None = None, max_pixels: int = DEFAULT_MAX_PIXELS
+        cls,
+        folder: Path | str,
+        batch_size: int | None = None,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        engine: EngineChoice = "auto",
     ) -> Predictor:
         """Open the bundle in `folder`; raise BundleError where it is missing, altered or too new.
 
-        batch_size: images per forward pass; chosen for the device by default.
+        batch_size: images per call of the network; chosen for the machine by default.
         max_pixels: larger images become an error row.
+        engine: what runs the network; the fastest sound one by default (`nmevision.inference.engine`).
         """
-        return cls(open_bundle(Path(folder)), batch_size, max_pixels)
+        return cls(open_bundle(Path(folder)), batch_size, max_pixels, engine)
 
     def predict(
         self,
@@ -64,30 +72,38 @@ class Predictor:
         *,
         resume: bool = False,
         split: str | None = None,
+        slides: SlideOptions | None = None,
     ) -> PredictionTable:
         """Return one row per file of a folder or manifest, in a stable order.
 
         out: also write predictions.csv, cases.csv and run.json there, and keep what is done so far,
             so that `resume` continues after an interruption.
+            Whole slides add tiles.csv and, for QuPath, geojson/.
         split: only the manifest's rows of this split.
+        slides: how whole slides are read.
         Raises DataError where there is nothing to predict on, RunError where `out` is taken.
         """
         inputs = inputs_from(where if isinstance(where, Manifest) else Path(where), split)
         journal = Journal(Path(out), self.bundle.hash, resume) if out is not None else None
         known = journal.answers if journal is not None else {}
         todo = [sample for sample in inputs.samples if sample.id not in known]
+        tiles = TileTable(Path(out), frozenset(known)) if out is not None else None
+        modality = self.bundle.info.modality
+        whole = [sample for sample in todo if is_slide(sample.path, modality)]
+        apart = {sample.id for sample in whole}
+        images = [sample for sample in todo if sample.id not in apart]
         started, answers = time.perf_counter(), dict(known)
         try:
             with progress_bar("predicting", len(inputs.samples)) as step:
-                self._answer(todo, answers, journal, step)
+                self._answer(images, answers, journal, step)
+                self._answer_slides(whole, answers, journal, step, tiles, slides or SlideOptions())
         finally:
             if journal is not None:
                 journal.close()
         table = self._table(inputs, answers)
-        if out is not None and journal is not None:
-            timing = Timing(
-                time.perf_counter() - started, len(todo), self.engine.device, self.engine.batch_size
-            )
+        if out is not None and journal is not None and tiles is not None:
+            write_tiles(Path(out), tiles, self.bundle.info.taxonomy.keys)
+            timing = Timing(time.perf_counter() - started, len(todo), self.engine)
             write_outputs(Path(out), table, self.bundle, inputs, timing)
             journal.remove()
         return table
@@ -107,6 +123,29 @@ class Predictor:
             if journal is not None:
                 journal.add(found)
             step(len(answers))
+
+    def _answer_slides(
+        self,
+        todo: list[Sample],
+        answers: dict[str, Answer],
+        journal: Journal | None,
+        step: Callable[[int], None],
+        tiles: TileTable | None,
+        options: SlideOptions,
+    ) -> None:
+        """Fill `answers` slide by slide; one that is interrupted is begun again by the next run."""
+        reader = SlideReader(self.bundle.info, self.engine, self.maker, options)
+        try:
+            for sample in todo:
+                answer, rows = reader.answer(sample)
+                answers[sample.id] = answer
+                if tiles is not None:
+                    tiles.add(sample.id, rows)
+                if journal is not None:
+                    journal.add([answer])
+                step(len(answers))
+        finally:
+            reader.close()
 
     def _decoded(self, samples: list[Sample]) -> Iterator[Decoded]:
         """Yield every sample decoded, in order; only a few batches are in memory at a time."""
@@ -128,7 +167,7 @@ class Predictor:
         """Return one sample's network input, or what is wrong with its file."""
         info = self.bundle.info
         try:
-            image = read_image(sample.path, self.max_pixels)
+            image = read_image(sample.path, self.max_pixels, info.preprocessing.shrink)
         except ImageError as problem:
             return sample, None, str(problem)
         notes = list(image.notes)
