@@ -24,7 +24,14 @@ from nmevision.schema import Record, read_yaml, validate
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 OVERRIDE_PATTERN = r"[A-Za-z_]\w*(\.\w+)*="
-PATH_KEYS = (("taxonomy",), ("data", "manifest"), ("data", "root"), ("model", "weights"))
+PATH_KEYS = (
+    ("taxonomy",),
+    ("data", "manifest"),
+    ("data", "root"),
+    ("model", "weights"),
+    ("mil", "bundle"),
+    ("mil", "features"),
+)
 WEIGHT_WORDS = ("hub", "none")
 
 
@@ -129,6 +136,18 @@ class AugmentSection(Record):
     compression: float = Field(default=0.2, ge=0, le=1, description="probability of re-compression as JPEG")
 
 
+class MilSection(Record):
+    """One answer for all images of a case, learned from the cases' diagnoses on a frozen network's features."""
+
+    bundle: str = Field(description="a trained model's folder: whose features are pooled")
+    pooling: Literal["attention", "mean"] = Field(
+        default="attention", description="gated attention learns which images count; mean: all alike"
+    )
+    features: str | None = Field(
+        default=None, description="file of features, shared by runs; in the run folder by default"
+    )
+
+
 class OutputSection(Record):
     """Where things go, from the working folder."""
 
@@ -148,12 +167,13 @@ class ExperimentConfig(Record):
     model: ModelSection = ModelSection()
     train: TrainSection = TrainSection()
     augment: AugmentSection = AugmentSection()
+    mil: MilSection | None = Field(default=None, description="learn from cases instead of images")
     output: OutputSection = OutputSection()
 
     @property
     def fingerprint(self) -> str:
         """Return eight hexadecimal digits that change with any value of the experiment."""
-        content = self.model_dump(mode="json", exclude={"output"})
+        content = self.model_dump(mode="json", exclude={"output"} if self.mil else {"output", "mil"})
         return sha256_of_text(json.dumps(content, sort_keys=True))[:8]
 
     def to_yaml(self, folder: Path) -> str:

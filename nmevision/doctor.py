@@ -13,10 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+
+if TYPE_CHECKING:
+    from nmevision.networks.foundation import Foundation
 
 Status = Literal["PASS", "WARN", "FAIL"]
 
@@ -57,7 +60,7 @@ def run_checks(hub: bool = False, folder: Path = Path()) -> list[Check]:
     checks += _guarded("device", _devices)
     checks += [_memory(), *_shared_memory(), *_folder(Path(folder))]
     if hub:
-        checks.append(_hub())
+        checks += _hub()
     return checks
 
 
@@ -251,8 +254,8 @@ def _folder(folder: Path) -> list[Check]:
     return [writable, Check("disk", status, f"{free / GB:.1f} GB free", "" if status == "PASS" else fix)]
 
 
-def _hub() -> Check:
-    """Ask the hub for a public repository, without any token."""
+def _hub() -> list[Check]:
+    """Ask the hub for a public repository, without any token, then for the foundation backbones."""
     try:
         from huggingface_hub import HfApi
 
@@ -260,5 +263,25 @@ def _hub() -> Check:
     except Exception as problem:  # offline, proxy, DNS, timeout; the text may hold a proxy's password
         found = f"{HUB_MODEL} could not be looked up ({type(problem).__name__})"
         fix = "train with model.weights=PATH to a local .safetensors file, or with model.weights=none"
-        return Check("weights hub", "WARN", found, fix)
-    return Check("weights hub", "PASS", f"{HUB_MODEL} can be looked up")
+        return [Check("weights hub", "WARN", found, fix)]
+    from nmevision.networks.foundation import foundations
+
+    looked = [_foundation(name, row) for name, row in foundations().items()]
+    return [Check("weights hub", "PASS", f"{HUB_MODEL} can be looked up"), *looked]
+
+
+def _foundation(name: str, row: Foundation) -> Check:
+    """Ask whether a foundation backbone's files can be had, with the user's own token, which is never shown."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import GatedRepoError
+
+    terms = f"{row.licence}: {row.permits}"
+    try:
+        get_hf_file_metadata(hf_hub_url(row.hub, "config.json"), timeout=HUB_TIMEOUT)
+    except GatedRepoError:
+        fix = f"accept the terms on the page of {row.hub} and set HF_TOKEN, or give model.weights=FOLDER"
+        return Check(f"backbone {name}", "WARN", f"gated, no access with this token ({terms})", fix)
+    except Exception as problem:  # its text may hold a token or a proxy's password
+        found = f"{row.hub} could not be looked up ({type(problem).__name__})"
+        return Check(f"backbone {name}", "WARN", found, "download it elsewhere, then model.weights=FOLDER")
+    return Check(f"backbone {name}", "PASS", f"reachable ({terms})")

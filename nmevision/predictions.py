@@ -27,6 +27,8 @@ SPREAD_PREFIX = "spread_"
 probability that a structure is in the field, so that its findings can be assessed."""
 NOVELTY = "novelty"
 """Share, 0 to 1, of validation images that look less unusual to the network; 1: far beyond all of them."""
+ATTENTION = "attention"
+"""How much an image counts among those of its case: a softmax over them gives shares. Without it all count alike."""
 FIT = "fit"
 """How often a true case of the best-fitting profile would fit it no better, 0 to 1; small: fits none."""
 ROUTES = "routes"
@@ -39,6 +41,7 @@ NUMBER_PREFIXES = (
     SPREAD_PREFIX,
     FIELD_PREFIX,
     NOVELTY,
+    ATTENTION,
     FIT,
 )
 DECIMALS = 8
@@ -98,6 +101,8 @@ class PredictionTable:
 def by_case(table: PredictionTable, taxonomy_groups: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Return one row per patient: the mean of the samples' log-probabilities, renormalised.
 
+    Where the model learned how much each image counts (column `attention`), the mean is weighted so.
+
     This is the mean of the calibrated logits (a softmax undoes the constant per sample). A sample
     without patient_id is a case of its own. Columns: patient_id, n_samples, n_answered, diagnosis,
     p_<diagnosis>; with `taxonomy_groups` (diagnosis -> group) also group and p_group_<group>.
@@ -107,6 +112,10 @@ def by_case(table: PredictionTable, taxonomy_groups: Mapping[str, str] | None = 
     case = patients.where(patients != "", frame["id"])
     logs = pd.DataFrame(np.log(np.clip(table.probabilities(), 10.0**-DECIMALS, 1)), index=frame.index)
     keys = [case, patients == ""]  # a sample called like a patient is not that patient's
+    if ATTENTION in frame:
+        below_top = frame[ATTENTION] - frame[ATTENTION].groupby(keys).transform("max")
+        weights = pd.Series(np.exp(below_top.to_numpy(np.float64)), index=frame.index)
+        logs = logs.mul(weights / weights.groupby(keys).transform("mean"), axis=0)
     grouped = logs.groupby(keys, sort=True)
     mean = grouped.mean().to_numpy()
     powers = np.exp(mean - np.max(mean, axis=1, keepdims=True))

@@ -7,6 +7,7 @@ from pathlib import Path
 from nmevision.config import ExperimentConfig
 from nmevision.journeys.model_card import write_results
 from nmevision.journeys.predict_and_evaluate import predict_and_evaluate
+from nmevision.journeys.train_mil import train_mil
 from nmevision.training.run import Trained, train
 
 
@@ -17,7 +18,7 @@ def train_and_test(config: ExperimentConfig, resume: bool = False) -> Trained | 
     how many configurations were tried on this manifest, and the bundle's card shows the results.
     Returns None on all processes but the first.
     """
-    trained = train(config, resume)
+    trained = train_mil(config, resume) if config.mil else train(config, resume)
     if trained is None:
         return None
     print(f"bundle: {trained.bundle.folder.resolve()}")

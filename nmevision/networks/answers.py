@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, softmax
 
 from nmevision.grades import STEPS, expected_grade, grade_probabilities, grade_spread
 from nmevision.knowledge.loading import load_knowledge
 from nmevision.knowledge.route import KnowledgeRoute, Reading
 from nmevision.manifest_checks import FIELD_PREFIX, FINDING_PREFIX
-from nmevision.networks.tasks import DIAGNOSIS, FEATURES, FIELDS, FINDINGS
+from nmevision.networks.tasks import ATTENTION, DIAGNOSIS, FEATURES, FIELDS, FINDINGS
 from nmevision.predictions import (
     FIT,
     KNOWLEDGE_GROUP_PREFIX,
@@ -24,6 +23,7 @@ from nmevision.predictions import (
     PROBABILITY_PREFIX,
     SPREAD_PREFIX,
 )
+from nmevision.special import expit, softmax
 
 if TYPE_CHECKING:
     from nmevision.networks.bundle import Bundle, BundleInfo
@@ -82,6 +82,8 @@ class AnswerMaker:
         """Return the columns for a network's outputs: task -> N x logits, and FEATURES."""
         learned = softmax(np.asarray(outputs[DIAGNOSIS], np.float64) / self.info.temperature, axis=1)
         columns = {NOVELTY: self.bundle.novelty.score(outputs[FEATURES])}
+        if ATTENTION in outputs:
+            columns[ATTENTION] = np.asarray(outputs[ATTENTION], np.float64)[:, 0]
         if not self.info.findings:
             return self._named(PROBABILITY_PREFIX, learned) | columns
         learned = np.where(self._has_images, learned, 0)

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -13,17 +14,29 @@ from urllib.request import getproxies
 import timm
 import torch
 from huggingface_hub import constants as hub_constants
-from huggingface_hub import try_to_load_from_cache
+from huggingface_hub import hf_hub_download, try_to_load_from_cache
+from huggingface_hub.errors import EntryNotFoundError, GatedRepoError
 from safetensors import SafetensorError, safe_open
 from timm.models import group_parameters
 from torch import nn
 
 from nmevision.errors import ConfigError, WeightsError, did_you_mean
+from nmevision.networks.foundation import (
+    CONFIG,
+    FILES,
+    PREPARED,
+    config_beside,
+    foundations,
+    weights_in,
+    without_tokens,
+)
 from nmevision.preprocessing import Preprocessing
 
 ALTERNATIVES = (
-    "give a local file with model.weights=PATH.safetensors, or train from scratch with model.weights=none"
+    "give a local file with model.weights=PATH.safetensors (or the folder that was downloaded elsewhere), or train from "
+    "scratch with model.weights=none"
 )
+GATED = "its terms must be accepted on the network's page, and HF_TOKEN set to a token of that account; or "
 
 
 @dataclass(frozen=True)
@@ -44,9 +57,10 @@ class Backbone:
 def build_backbone(
     name: str, weights: str, *, drop_path: float = 0.0, image_size: int | None = None
 ) -> Backbone:
-    """Return the timm backbone `name` without its classifier.
+    """Return the timm or foundation backbone `name` without its classifier.
 
-    weights: "none", "hub" (the only word that touches the network) or a path to a .safetensors file.
+    weights: "none", "hub" (the only word that touches the network), a path to a .safetensors file, or to a folder that
+        was downloaded from the hub.
     Raises ConfigError for an unknown name, WeightsError where weights cannot be had or do not fit.
     """
     check_backbone(name)
@@ -62,9 +76,11 @@ def build_backbone(
 
 
 def check_backbone(name: str) -> None:
-    """Raise ConfigError where timm knows no network called `name`."""
+    """Raise ConfigError where neither timm nor the table of foundation backbones knows a network called `name`."""
+    if name in foundations():
+        return
     if not timm.is_model(name):  # hf-hub:... is none: timm would ask the network even for its shape
-        hint = did_you_mean(name.split(".")[0], timm.list_models())
+        hint = did_you_mean(name.split(".")[0], [*foundations(), *timm.list_models()])
         raise ConfigError(f"model.backbone: timm {timm.__version__} has no network '{name}'{hint}")
     try:
         timm.get_pretrained_cfg(name)
@@ -107,8 +123,16 @@ def backbone_preprocessing(
     )
 
 
-def _create(name: str, image_size: int | None, **options: Any) -> Any:
-    """Return timm's network; one whose input size is fixed is built for `image_size`."""
+def _create(name: str, image_size: int | None, *, said: dict[str, Any] | None = None, **options: Any) -> Any:
+    """Return timm's network; one whose input size is fixed is built for `image_size`.
+
+    said: what the config.json beside the weights says about preparing images.
+    """
+    known = foundations().get(name)
+    if known is not None:
+        overlay = known.pretrained(said) | options.pop("pretrained_cfg_overlay", {})
+        options = known.options(image_size) | options
+        return timm.create_model(known.architecture, pretrained_cfg_overlay=overlay, **options)
     config = timm.get_pretrained_cfg(name)
     if image_size is not None and config is not None and config.fixed_input_size:
         options["img_size"] = image_size
@@ -123,20 +147,33 @@ def _create(name: str, image_size: int | None, **options: Any) -> Any:
 
 
 def _from_hub(name: str, image_size: int | None, options: dict[str, Any]) -> Backbone:
-    """Return the network with timm's published weights; any failure becomes one clear message."""
+    """Return the network with its published weights; any failure becomes one clear message without tokens."""
+    known = foundations().get(name)
     try:
         _refuse_offline(name)
+        if known is not None:
+            options = options | {"said": _config_on_hub(known.hub, known.architecture)}
         module = _create(name, image_size, pretrained=True, **options)
-    except ConfigError:
+    except (ConfigError, WeightsError):
         raise
     except Exception as problem:  # the hub client raises dozens of types: offline, 401, 404, disk full
-        reason = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__
+        lines = without_tokens(str(problem)).strip().splitlines()
+        gated = GATED if isinstance(problem, GatedRepoError) else ""
         raise WeightsError(
-            f"the weights of '{name}' could not be had from the hub ({reason[:200]}); {ALTERNATIVES}"
+            f"the weights of '{name}' could not be had from the hub "
+            f"({(lines or [type(problem).__name__])[0][:200]}); {gated}{ALTERNATIVES}"
         ) from None
     config = module.pretrained_cfg
     repository = config.get("hf_hub_id") or config.get("url") or name
     return Backbone(module, module.num_features, f"hub:{repository}", str(config.get("license") or ""))
+
+
+def _config_on_hub(repository: str, architecture: str) -> dict[str, Any]:
+    """Return what the repository's config.json says about preparing images, {} where it has none."""
+    try:
+        return config_beside(Path(hf_hub_download(repository, CONFIG)), architecture)
+    except EntryNotFoundError:
+        return {}
 
 
 def _refuse_offline(name: str) -> None:
@@ -144,13 +181,12 @@ def _refuse_offline(name: str) -> None:
 
     The hub client itself would retry for most of a minute. Behind a proxy it is left to try.
     """
-    config = timm.get_pretrained_cfg(name)
-    if config is None or not config.hf_hub_id or getproxies():
+    known = foundations().get(name)
+    config = timm.get_pretrained_cfg(name) if known is None else None
+    repository = known.hub if known else config.hf_hub_id if config else None
+    if not repository or getproxies():
         return
-    cached = (
-        try_to_load_from_cache(config.hf_hub_id, file) for file in ("model.safetensors", "pytorch_model.bin")
-    )
-    if any(isinstance(path, str) for path in cached):
+    if any(isinstance(try_to_load_from_cache(repository, file), str) for file in FILES):
         return
     address = urlsplit(hub_constants.ENDPOINT)
     default_port = 443 if address.scheme == "https" else 80
@@ -158,15 +194,16 @@ def _refuse_offline(name: str) -> None:
 
 
 def _from_file(name: str, path: Path, image_size: int | None, options: dict[str, Any]) -> Backbone:
-    """Return the network with the weights of a local safetensors file, refusing what does not fit."""
-    if path.suffix != ".safetensors" or not path.is_file():
+    """Return the network with the weights of a local file or downloaded folder, refusing what does not fit."""
+    known, source = foundations().get(name), path
+    said: dict[str, Any] = {}
+    if path.is_dir():
+        said = config_beside(path / CONFIG, known.architecture if known else name.split(".")[0])
+        path = weights_in(path)
+    elif path.suffix != ".safetensors" or not path.is_file():
         found = "no such file" if not path.exists() else "not a .safetensors file (pickles are not opened)"
         raise WeightsError(f"model.weights={path}: {found}; {ALTERNATIVES}, or use model.weights=hub")
-    try:
-        with safe_open(path, "pt") as stream:
-            stored = set(stream.keys())
-    except (SafetensorError, OSError) as problem:
-        raise WeightsError(f"{path}: cannot be read as safetensors: {problem}") from None
+    stored = _stored_in(path)
     empty = _create(name, image_size, pretrained=False, **options)
     missing = sorted(set(empty.state_dict()) - stored - _optional(empty))
     if missing:
@@ -174,13 +211,32 @@ def _from_file(name: str, path: Path, image_size: int | None, options: dict[str,
             f"{path} does not hold the weights of '{name}': {len(missing)} of {len(empty.state_dict())} "
             f"tensors are missing, such as {missing[0]}; check model.backbone or choose another file"
         )
+    strange = sorted(key for key in stored - set(empty.state_dict()) if key.startswith("blocks."))
+    if strange:
+        raise WeightsError(
+            f"{path} holds {len(strange)} tensors that '{name}' has no place for, such as {strange[0]}; check "
+            "model.backbone"
+        )
+    overlay = {key: said[key] for key in PREPARED if key in said} | {"file": str(path)}
     try:
         module = _create(
-            name, image_size, pretrained=True, pretrained_cfg_overlay={"file": str(path)}, **options
+            name, image_size, said=said, pretrained=True, pretrained_cfg_overlay=overlay, **options
         )
     except RuntimeError as problem:
         raise WeightsError(f"{path} does not fit '{name}': {str(problem).splitlines()[-1].strip()}") from None
-    return Backbone(module, module.num_features, path.name, "")
+    return Backbone(module, module.num_features, source.name, known.licence if known else "")
+
+
+def _stored_in(path: Path) -> set[str]:
+    """Return the names of the tensors in a file of weights; raise WeightsError where it cannot be read."""
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, "pt") as stream:
+                return set(stream.keys())
+        return set(torch.load(path, map_location="cpu", weights_only=True, mmap=True))
+    except (SafetensorError, OSError, RuntimeError, UnpicklingError, EOFError) as problem:
+        first = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+        raise WeightsError(f"{path}: cannot be read as {path.suffix.strip(chr(46))}: {first}") from None
 
 
 def _optional(module: nn.Module) -> set[str]:

@@ -252,6 +252,7 @@ OTHER_VALUES = {
     "data.root": "r", "data.folds": 2, "model.backbone": "b", "model.weights": "none", "model.image_size": 64,
     "model.mean": [0.1, 0.2, 0.3], "model.std": [0.1, 0.2, 0.3], "model.fit": "crop", "train.balance": "logits",
     "model.views": 8, "train.keep": "last", "train.precision": "fp32", "train.accelerator": "cpu",
+    "mil": {"bundle": "models/x"},
 }  # fmt: skip
 """Where another number will not do."""
 
