@@ -1,0 +1,46 @@
+"""A real headless Chromium for tests of the page, or a skip with a reason where there is none."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ARGUMENTS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Yield a Chromium of 1280 x 900 that starts without any profile, for the whole session."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("chromium and chromedriver are not installed (Debian: chromium chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    folder: Path = tmp_path_factory.mktemp("chromium")
+    for argument in (*ARGUMENTS, f"--user-data-dir={folder / 'profile'}", "--window-size=1280,900"):
+        options.add_argument(argument)
+    downloads = {
+        "download.default_directory": str(folder),
+        "download.prompt_for_download": False,
+        "profile.default_content_setting_values.automatic_downloads": 1,  # several, which no hand has clicked
+    }
+    options.add_experimental_option("prefs", downloads)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    made = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    made.downloads = folder
+    yield made
+    made.quit()
