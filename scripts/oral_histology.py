@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from nmevision.cli.memory import restart_keeping_memory
 from nmevision.config import load
 from nmevision.evaluation.intervals import auroc_interval
 from nmevision.evaluation.metrics import auroc
@@ -40,7 +41,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("oral-histology"))
     parser.add_argument("--resume", action="store_true", help="keep the folds that are done")
     parser.add_argument("overrides", nargs="*", help="key=value of the configuration")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()  # overrides may stand after --out
     manifest = given.out / "manifest.csv"
     if not (given.resume and manifest.is_file()):
         given.out.mkdir(parents=True, exist_ok=True)
@@ -116,4 +117,5 @@ def _summary(rows: list[dict[str, float]], out: Path) -> dict[str, object]:
 
 
 if __name__ == "__main__":
+    restart_keeping_memory()
     main()

@@ -162,6 +162,9 @@ def run_here(verb: str, *arguments: str | Path, cwd: Path) -> Answer:
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.chdir(cwd):
         patch.setattr(sys, "argv", ["nmevision", *verb.split(), *map(str, arguments)])
+        patch.setenv(
+            "GLIBC_TUNABLES", os.environ.get("GLIBC_TUNABLES", "")
+        )  # unset, train starts this process anew
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
                 cli.main()

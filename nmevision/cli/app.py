@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from nmevision import __version__
-from nmevision.cli.data import data
+from nmevision.cli.data import MPP, data
 from nmevision.cli.knowledge import knowledge
+from nmevision.cli.memory import restart_keeping_memory
 from nmevision.errors import NmevisionError
 
 EPILOG = "For research. Not a medical device."
 STOPPED = 130
+OWN_PROCESS = "own process"
+"""Told to the verbs by `main`, which is all that its process runs: it may be started again with other settings."""
 app = typer.Typer(
     help="Necrolytic migratory erythema versus its mimics, on clinical photos and H&E histology.",
     epilog=EPILOG,
@@ -36,7 +39,7 @@ def main(verb: str | None = None) -> None:
     130: stopped by the user.
     """
     try:
-        app(args=[verb, *sys.argv[1:]] if verb else None, prog_name="nmevision")
+        app(args=[verb, *sys.argv[1:]] if verb else None, prog_name="nmevision", obj=OWN_PROCESS)
     except NmevisionError as problem:
         print(f"error: {problem}", file=sys.stderr)
         sys.exit(2)
@@ -61,6 +64,7 @@ def _top(
 
 @app.command(epilog=EPILOG)
 def train(
+    context: typer.Context,
     config: Annotated[Path, typer.Argument(help="such as configs/histology.yaml")],
     overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value ...")] = None,
     resume: Resume = False,
@@ -73,6 +77,8 @@ def train(
     if print_config:
         print(experiment.to_yaml(Path.cwd()), end="")
         return
+    if context.obj == OWN_PROCESS:
+        restart_keeping_memory()
     from nmevision.journeys.train_and_test import train_and_test
 
     train_and_test(experiment, resume)
@@ -87,15 +93,55 @@ def predict(
     split: Annotated[str | None, typer.Option(help="only these rows of the manifest")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="shrinks when memory runs out")] = None,
     max_pixels: Annotated[int, typer.Option(min=1, help="larger images are refused unread")] = 200_000_000,
+    report: Annotated[bool, typer.Option("--report", help="also write report.html, to read them in")] = False,
+    overlays: Annotated[str | None, typer.Option(help="findings or groups: heat maps of where")] = None,
+    mpp: Annotated[float | None, typer.Option(min=0.05, max=10, help=MPP)] = None,
+    max_tiles: Annotated[int, typer.Option(min=1, help="of one whole slide")] = 300,
+    aggregate: Annotated[str, typer.Option(help="tiles to a slide's answer: topk, mean or max")] = "topk",
+    engine: Annotated[
+        Literal["auto", "openvino", "onnx", "torch"], typer.Option(help="the fastest sound one")
+    ] = "auto",
 ) -> None:
     """Run a model over images: one row per file, whatever the files are like."""
+    from nmevision.inference.aggregate import aggregation_of
     from nmevision.inference.predictor import Predictor
+    from nmevision.inference.slides import SlideOptions
     from nmevision.inference.summary import summarise
 
-    predictor = Predictor.load(bundle, batch_size, max_pixels)
-    table = predictor.predict(images, out, resume=resume, split=split)
+    predictor = Predictor.load(bundle, batch_size, max_pixels, engine)
+    maps = None
+    if overlays:  # torch, which nothing else here needs
+        from nmevision.inference.heatmaps import HeatMaps, kind_of
+
+        maps = HeatMaps(predictor.bundle, kind_of(overlays))
+    slides = SlideOptions(mpp, max_tiles, aggregation_of(aggregate))
+    table = predictor.predict(images, out, resume=resume, split=split, slides=slides)
+    if maps is not None:
+        from nmevision.inference.inputs import inputs_from
+        from nmevision.inference.overlays import draw_overlays
+
+        print(draw_overlays(maps, inputs_from(images, split), table, out, max_pixels).text)
     print(summarise(table, predictor.bundle.info, out))
+    if report:
+        from nmevision.reader.page import write_reader_page
+
+        print(write_reader_page(out, images_from=images).resolve())
     raise typer.Exit(1 if table.counts()["error"] else 0)
+
+
+@app.command(epilog=EPILOG)
+def report(
+    predictions: Annotated[Path | None, typer.Argument(help="folder of `nmevision predict`")] = None,
+    images: Annotated[Path | None, typer.Option(help="the folder or manifest that was predicted on")] = None,
+    out: Annotated[Path | None, typer.Option(help="file; report.html in the folder by default")] = None,
+    beside: Annotated[bool, typer.Option("--beside", help="large images into a folder beside it")] = False,
+    form: Annotated[bool, typer.Option("--form", help="an empty form to grade findings by hand")] = False,
+    modality: Annotated[str, typer.Option(help="of the form: histology or clinical")] = "histology",
+) -> None:
+    """Write the page to read predictions in, one HTML file; or, with --form, a form without any image."""
+    from nmevision.reader.page import write_page
+
+    print(write_page(predictions, out, form, modality, images, beside).resolve())
 
 
 @app.command(epilog=EPILOG)
@@ -123,12 +169,19 @@ def evaluate(
     positive: Annotated[str | None, typer.Option(help="diagnosis or group to report first")] = None,
     taxonomy: Annotated[Path | None, typer.Option(help="how the manifest's labels are read")] = None,
     author: Annotated[Path | None, typer.Option(help="YAML of what only you can tell; gaps say what")] = None,
+    shortcuts: Annotated[
+        Path | None, typer.Option(help="the model's folder: test it for shortcuts too")
+    ] = None,
 ) -> None:
     """Score predictions: every figure with its n of patients and its interval."""
     from nmevision.reporting.evaluate import evaluate_files
     from nmevision.reporting.sentence import headline
     from nmevision.taxonomy import load_taxonomy
 
+    if shortcuts is not None:
+        from nmevision.journeys.shortcuts import find_shortcuts
+
+        print(find_shortcuts(manifest, out, shortcuts, taxonomy, positive).text)
     reading = load_taxonomy(taxonomy) if taxonomy else None
     print(headline(evaluate_files(predictions, manifest, out, reading, positive, author=author)))
     print((out / "report.html").resolve())
@@ -137,13 +190,15 @@ def evaluate(
 @app.command(epilog=EPILOG)
 def benchmark(
     suite: Annotated[Path, typer.Argument(help="such as configs/benchmarks/demo.yaml")],
-    bundles: Annotated[list[Path], typer.Argument(help="trained models' folders")],
+    bundles: Annotated[
+        list[Path] | None, typer.Argument(help="trained models' folders; none for findings")
+    ] = None,
     out: Out = Path("benchmark"),
 ) -> None:
     """Run models over held-out image sets and write one leaderboard."""
     from nmevision.journeys.benchmark import run_suite
 
-    board = run_suite(suite, bundles, out)
+    board = run_suite(suite, bundles or [], out)
     print(board.text)
     print(board.path.resolve())
 
@@ -202,11 +257,38 @@ def rare_class(
     config: Annotated[Path | None, typer.Option(help="YAML: surrogates, shots, episodes ...")] = None,
     taxonomy: Annotated[Path | None, typer.Option(help="how labels are read; as written by default")] = None,
     predictions: Annotated[Path | None, typer.Option(help="predictions.csv: adds the knowledge")] = None,
+    colours: Annotated[Path | None, typer.Option(help="as `nmevision features colours` wrote it")] = None,
 ) -> None:
     """Hide known diseases in turn and reveal k patients: what are k patients with NME worth?"""
     from nmevision.journeys.rare_class import rare_class
 
-    print(rare_class(features, manifest, out, config, taxonomy, predictions).text)
+    print(rare_class(features, manifest, out, config, taxonomy, predictions, colours).text)
+
+
+@app.command(epilog=EPILOG)
+def serve(
+    bundle: Annotated[Path, typer.Argument(help="a trained model's folder, such as models/my-model")],
+    host: Annotated[str, typer.Option(help="elsewhere than loopback a token is demanded")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one")] = 8000,
+    token: Annotated[str | None, typer.Option(envvar="NMEVISION_TOKEN", help="made up if needed")] = None,
+    allow_host: Annotated[list[str] | None, typer.Option(help="a name it is called by, as a proxy's")] = None,
+    keep: Annotated[Path | None, typer.Option(help="keep uploads and results in this folder")] = None,
+    forget_after: Annotated[float, typer.Option(min=0.1, help="minutes a finished upload is held")] = 60,
+    max_file_mb: Annotated[int, typer.Option(min=1, help="larger files are refused")] = 4_000,
+    max_upload_mb: Annotated[int, typer.Option(min=1, help="larger uploads are refused")] = 8_000,
+    max_files: Annotated[int, typer.Option(min=1, help="in one upload")] = 2_000,
+    max_waiting: Annotated[int, typer.Option(min=1, help="uploads that may wait for the model")] = 20,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="shrinks when memory runs out")] = None,
+    max_pixels: Annotated[int, typer.Option(min=1, help="larger images are refused unread")] = 200_000_000,
+) -> None:
+    """Open a local page to drop images on, and a JSON API; nothing is kept unless asked."""
+    from nmevision.server.limits import MB, MINUTE, Limits
+    from nmevision.server.settings import Settings, start
+
+    sizes = (max_file_mb * MB, max_upload_mb * MB)
+    limits = Limits(*sizes, max_files, max_waiting, forget_after * MINUTE)
+    settings = Settings(host, port, token, tuple(allow_host or ()), keep, limits)
+    start(bundle, settings, batch_size, max_pixels)
 
 
 @app.command(epilog=EPILOG)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 data = typer.Typer(help="Make and check tables of images.", no_args_is_help=True)
+MPP = "of slides: micrometres per pixel where the file does not say"
 
 
 @data.command("index")
@@ -95,6 +96,20 @@ def data_apply_overlay(
     print(write_corrected(manifest, overlay, out))
 
 
+@data.command("tiles")
+def data_tiles(
+    slide: Annotated[Path, typer.Argument(help="a whole slide")],
+    out: Annotated[Path, typer.Option(help="folder for the picture and tiles.csv")],
+    mpp: Annotated[float | None, typer.Option(min=0.05, max=10, help=MPP)] = None,
+    tile_um: Annotated[float, typer.Option(min=10, help="side of a tile, micrometres")] = 400.0,
+    max_tiles: Annotated[int, typer.Option(min=1)] = 300,
+) -> None:
+    """Draw which tiles of a slide would be read, in the order of their worth."""
+    from nmevision.data.tile_picture import draw_tiles
+
+    print(draw_tiles(slide, out, mpp, tile_um, max_tiles))
+
+
 @data.command("phantom")
 def data_phantom(
     out: Annotated[Path, typer.Option(help="folder for the images and manifest.csv")],
@@ -105,6 +120,7 @@ def data_phantom(
     laboratories: Annotated[int, typer.Option(help="differing stains or cameras")] = 4,
     mpp: Annotated[float, typer.Option(help="H&E: micrometres per pixel, 0.25 to 2")] = 1.0,
     artefacts: Annotated[float, typer.Option(help="H&E: chance of each kind of artefact")] = 0.0,
+    off_surface: Annotated[float, typer.Option(help="H&E: share without a whole surface, 0 to 0.5")] = 0.25,
     diagnoses: Annotated[str, typer.Option(help="nme,psoriasis,... the first is the positive one")] = "",
     unseen_tone: Annotated[
         list[int] | None, typer.Option(min=1, max=6, help="photos: Fitzpatrick type for the test set alone")
@@ -123,6 +139,7 @@ def data_phantom(
             make(
                 out, modality, n, seed, size, laboratories, progress=step,
                 mpp=mpp, artefacts=artefacts, diagnoses=chosen, unseen_tones=tones, shortcut=planted,
+                off_surface=off_surface,
             ).resolve()
         )  # fmt: skip
 

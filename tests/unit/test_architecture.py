@@ -22,9 +22,11 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     VOCABULARY: (),
     **dict.fromkeys(MIDDLE, (VOCABULARY,)),
     **dict.fromkeys(UPPER, (VOCABULARY, *MIDDLE)),
+    "reader": (VOCABULARY, "data", "evaluation", "reporting"),  # the page that a person reads
     "journeys": (VOCABULARY, *MIDDLE, *UPPER),  # what needs several of UPPER at once
     "doctor": (VOCABULARY, *MIDDLE, *UPPER),
-    "cli": (VOCABULARY, *MIDDLE, *UPPER, "journeys", "doctor"),
+    "server": (VOCABULARY, *MIDDLE, "inference", "reporting", "reader"),
+    "cli": (VOCABULARY, *MIDDLE, *UPPER, "reader", "journeys", "doctor", "server"),
 }
 PACKAGES_OF_THE_VOCABULARY = ("knowledge",)
 
@@ -37,7 +39,7 @@ ONLY_IN: dict[str, str] = {
 
 # Layers that work without torch and without anything that brings it along, anywhere in their files.
 HEAVY = ("torch", "torchvision", "timm", "lightning", "pytorch_lightning")
-WITHOUT_TORCH = (VOCABULARY, "phantom", "evaluation", "reporting")
+WITHOUT_TORCH = (VOCABULARY, "phantom", "evaluation", "reporting", "reader")
 
 # cli and doctor may load torch inside a function, never when they are imported themselves.
 LIGHT_TO_IMPORT = (*WITHOUT_TORCH, "cli", "doctor")

@@ -22,7 +22,8 @@ import nmevision
 
 ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-DIRECT = [Requirement(t) for t in PYPROJECT["dependencies"] + PYPROJECT["optional-dependencies"]["dev"]]
+EXTRAS: dict[str, list[str]] = PYPROJECT["optional-dependencies"]
+DIRECT = [Requirement(text) for part in (PYPROJECT["dependencies"], *EXTRAS.values()) for text in part]
 
 
 def read_lock() -> dict[str, Version]:

@@ -1,0 +1,40 @@
+"""Memory that training keeps: without this, glibc hands every large block back and the kernel clears it anew each step."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from pathlib import Path
+
+KEEP = {
+    "glibc.malloc.hugetlb": 1,  # ask for huge pages where the kernel gives them on request
+    "glibc.malloc.mmap_max": 0,  # take large blocks from the heap ...
+    "glibc.malloc.trim_threshold": 1 << 34,  # ... which is not given back below 16 GiB of free end
+    "glibc.malloc.top_pad": 1 << 30,  # and grows by 1 GiB
+}
+"""Bytes, or 0 and 1. Measured with scripts/bench_training.py; see the GNU C library manual, "Memory Allocation Tunables"."""
+TUNABLES = "GLIBC_TUNABLES"
+
+
+def settings(environment: dict[str, str], libc: str, has_gpu: bool) -> str | None:
+    """Return the tunables to start with, or None where they are the user's own, would not be read or not matter.
+
+    libc: the name of the C library, as platform.libc_ver gives it.
+
+    >>> settings({}, "musl", has_gpu=False) is None
+    True
+    """
+    if TUNABLES in environment or libc != "glibc" or has_gpu:
+        return None
+    return ":".join(f"{name}={value}" for name, value in KEEP.items())
+
+
+def restart_keeping_memory() -> None:
+    """Start this very command again in this process with the tunables set; glibc reads them at the start only."""
+    tunables = settings(dict(os.environ), platform.libc_ver()[0], Path("/dev/nvidiactl").exists())
+    if tunables is None or sys.platform != "linux":
+        return
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(sys.executable, sys.orig_argv, os.environ | {TUNABLES: tunables})
