@@ -152,7 +152,7 @@ def _refused() -> dict[str, tuple[bytes, str]]:
     return {
         "bomb.png": (png_bytes(picture(), 2, size=(60_000, 60_000)), "--max-pixels"),
         "bomb.jpg": (huge, "--max-pixels"),
-        "bomb.tif": (tiff_bytes([picture()], 2, tags={256: 10**6, 257: 10**6}), "--max-pixels"),
+        "bomb.tif": (tiff_bytes([picture()], 2, tags={256: 10**6, 257: 10**6}), "1000000 x 1000000 pixels"),
         "tile_bomb.tif": (
             tiff_bytes([picture()], 2, tile=32, deflate=True, tags={322: 2**15, 323: 2**15}),
             "a tile of 32768 x 32768 pixels",
