@@ -35,9 +35,12 @@ def app_of(desk: Desk, access: Access) -> ASGIApp:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         forgetting = asyncio.create_task(_forget(desk))
-        yield
-        forgetting.cancel()
-        await asyncio.to_thread(desk.close)
+        with contextlib.suppress(
+            asyncio.CancelledError, KeyboardInterrupt
+        ):  # a second Ctrl-C; `serve` closes, too
+            yield
+            forgetting.cancel()
+            await asyncio.to_thread(desk.close)
 
     app = FastAPI(
         title="nmevision",
