@@ -44,7 +44,9 @@ def test_attention_beats_the_mean_where_one_image_matters_and_finds_it() -> None
     assert fitted.attention is not None
     with torch.no_grad():
         weights = fitted.attention(torch.from_numpy(test.values))[:, 0].reshape(100, 20)
-    hits = weights.argmax(1).numpy() == marked  # finding the images of one class is enough to tell the two apart
+    hits = (
+        weights.argmax(1).numpy() == marked
+    )  # finding the images of one class is enough to tell the two apart
     assert max(hits[test.labels == label].mean() for label in (0, 1)) > 0.9
 
 
