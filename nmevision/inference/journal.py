@@ -12,6 +12,13 @@ from nmevision.predictions import read_predictions
 PARTIAL = "predictions.partial.jsonl"
 Answer = dict[str, Any]
 """One sample's outcome: id, status, message and `values`, column -> number (none where status is error)."""
+UNUSUAL = "unlike every training image: its answer has no ground"
+"""Said of an image or a slide whose features lie beyond those of all validation images."""
+
+
+def error_answer(identity: str, message: str) -> Answer:
+    """Return the answer of a file that could not be answered, and why."""
+    return {"id": identity, "status": "error", "message": message, "values": {}}
 
 
 class Journal:

@@ -17,9 +17,9 @@ from nmevision.data.slides import is_slide
 from nmevision.errors import ImageError
 from nmevision.inference.engine import EngineChoice, engine_for
 from nmevision.inference.inputs import Inputs, inputs_from
-from nmevision.inference.journal import Answer, Journal
+from nmevision.inference.journal import UNUSUAL, Answer, Journal, error_answer
 from nmevision.inference.outputs import Timing, write_outputs
-from nmevision.inference.slides import UNUSUAL, SlideOptions, SlideReader
+from nmevision.inference.slides import SlideOptions, SlideReader
 from nmevision.inference.tile_table import TileTable, write_tiles
 from nmevision.manifest import Manifest, Sample
 from nmevision.networks.answers import AnswerMaker
@@ -182,7 +182,7 @@ class Predictor:
             outputs = self.engine.outputs(arrays) if arrays else {}
         except ImageError as problem:
             return [
-                _error(sample.id, message if array is None else str(problem))
+                error_answer(sample.id, message if array is None else str(problem))
                 for sample, array, message in batch
             ]
         columns = self.maker.from_outputs(outputs) if arrays else {}
@@ -190,12 +190,12 @@ class Predictor:
         found = []
         for sample, array, message in batch:
             if array is None:
-                found.append(_error(sample.id, message))
+                found.append(error_answer(sample.id, message))
                 continue
             i = next(place)
             values = {name: round(float(numbers[i]), DECIMALS) for name, numbers in columns.items()}
             if np.isnan(list(values.values())).any():
-                found.append(_error(sample.id, "the network's answer is not a number"))
+                found.append(error_answer(sample.id, "the network's answer is not a number"))
                 continue
             message = "; ".join(filter(None, [message, UNUSUAL if values[NOVELTY] >= 1 else ""]))
             status = "flagged" if message else "ok"
@@ -219,10 +219,6 @@ class Predictor:
             frame["source"] = [sample.source for sample in inputs.samples]
         taxonomy = self.bundle.info.taxonomy
         return table_of(frame, [row["values"] for row in rows], taxonomy.keys, taxonomy.group_of)
-
-
-def _error(identity: str, message: str) -> Answer:
-    return {"id": identity, "status": "error", "message": message, "values": {}}
 
 
 def _batches(items: Iterable[Decoded], size: int) -> Iterator[list[Decoded]]:

@@ -14,7 +14,7 @@ from nmevision.data.slide_process import SlideProcess, TileRead
 from nmevision.errors import ImageError
 from nmevision.inference.aggregate import Aggregation, SlideAnswer, answer_of
 from nmevision.inference.engine import Engine
-from nmevision.inference.journal import Answer
+from nmevision.inference.journal import UNUSUAL, Answer, error_answer
 from nmevision.manifest import Sample
 from nmevision.networks.answers import AnswerMaker, Columns
 from nmevision.networks.bundle import BundleInfo
@@ -22,8 +22,6 @@ from nmevision.predictions import NOVELTY
 
 SPOILT = ("blank", "blur", "pen", "bubble")
 """Quality flags of tiles that do not count, unless all tiles of a slide have one. A fold is narrow: its tile counts."""
-UNUSUAL = "unlike every training image: its answer has no ground"
-"""Said of an image or a slide whose features lie beyond those of all validation images."""
 FIELD = "field_um"
 """Key in the bundle's record of training: the median width of a training image in micrometres."""
 
@@ -73,7 +71,7 @@ class SlideReader:
             tiles, columns = self._read()
             return self._summed(sample, plan, tiles, columns)
         except ImageError as problem:
-            return {"id": sample.id, "status": "error", "message": str(problem), "values": {}}, []
+            return error_answer(sample.id, str(problem)), []
 
     def _read(self) -> tuple[list[TileRead], list[Columns]]:
         """Run the network over the tiles as they come; their pixels are let go at once."""

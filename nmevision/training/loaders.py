@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 
 from nmevision.data.dataset import ImageDataset
+from nmevision.networks.graph import usable_cores
 
 Key = tuple[int, int]
 MAX_WORKERS = 8
@@ -83,8 +83,7 @@ def resolve_workers(wanted: int, processes: int = 1) -> int:
     """Return how many decoding processes to start; -1 means the cores shared out, at most MAX_WORKERS."""
     if wanted >= 0:
         return wanted
-    mine = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    return min(MAX_WORKERS, max(1, len(mine) // processes))
+    return min(MAX_WORKERS, max(1, usable_cores() // processes))
 
 
 def _worker_options(workers: int, n: int) -> dict[str, Any]:
