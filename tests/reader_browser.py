@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,3 +45,18 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     made.downloads = folder
     yield made
     made.quit()
+
+
+def until(found: Callable[[], Any], seconds: float = 30) -> Any:
+    """Return what `found` gives once it is true; an element redrawn between finding and asking is sought again."""
+    from selenium.common.exceptions import StaleElementReferenceException
+
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if value := found():
+                return value
+        except StaleElementReferenceException:
+            pass
+        time.sleep(0.05)
+    raise AssertionError(f"waited {seconds:.0f} s in vain")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from reader_browser import browser  # noqa: F401 - a fixture
+from reader_browser import browser, until  # noqa: F401 - browser is a fixture
 from tiny_bundle import SIZE, tiny_bundle
 
 from nmevision.journeys.correct import correct
@@ -89,9 +88,7 @@ def test_a_grade_given_on_the_page_corrects_as_the_command_does(browser: Any, tm
     page.get((out / "report.html").as_uri())
     assert "trained on phantoms" in page.find_element("css selector", ".phantom").text
     page.execute_script("location.hash = '#case/0'")
-    end = time.monotonic() + 20
-    while not page.find_elements("css selector", ".reading") and time.monotonic() < end:
-        time.sleep(0.05)
+    until(lambda: page.find_elements("css selector", ".reading"))
     before = shown(page)
     assert before == expected(read_predictions(out / "predictions.csv"), "a, b.png")
     for finding, grade in (("parakeratosis", 3), ("spongiosis", 0)):
@@ -99,8 +96,7 @@ def test_a_grade_given_on_the_page_corrects_as_the_command_does(browser: Any, tm
         page.execute_script("arguments[0].click()", page.find_element("css selector", css))
     page.execute_script("arguments[0].click()", page.find_element("css selector", ".reading button"))
     grades = page.downloads / "corrections.csv"
-    while not grades.is_file() and time.monotonic() < end + 20:
-        time.sleep(0.05)
+    until(grades.is_file)
     after = correct(tmp_path / "model", out / "predictions.csv", tmp_path / "corrected", [], grades)
     grades.unlink()
     assert shown(page) == expected(after, "a, b.png")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 import pytest
-from server_world import SOON, PatientPredictor, Served, image, serving
+from reader_browser import until
+from server_world import PatientPredictor, Served, image, serving
 
 from nmevision.inference.predictor import Predictor
 from nmevision.server.limits import Limits
@@ -38,16 +38,6 @@ def page(browser: Any, predictor: Predictor) -> Iterator[tuple[Any, Served]]:
         browser.execute_script("sessionStorage.clear()")
         browser.get_log("browser")
         yield browser, served
-
-
-def until(found: Callable[[], Any]) -> Any:
-    """Return what a function finds as soon as it finds something."""
-    end = time.monotonic() + SOON
-    while time.monotonic() < end:
-        if result := found():
-            return result
-        time.sleep(0.1)
-    raise AssertionError("nothing of the kind on the page")
 
 
 def drop(driver: Any, *files: tuple[str, bytes]) -> None:
