@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Literal
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from nmevision.cores import usable_cores
+
 if TYPE_CHECKING:
     from nmevision.networks.foundation import Foundation
 
@@ -103,7 +105,7 @@ def _dependencies() -> list[Check]:
     try:
         stated = metadata.requires("nmevision") or []
     except metadata.PackageNotFoundError:
-        return [Check("nmevision", "FAIL", "not installed", 'in the checkout: pip install -e ".[dev]"')]
+        return [Check("nmevision", "FAIL", "not installed", "in the checkout: make setup")]
     requirements = [Requirement(text) for text in stated]
     own = Check("nmevision", "PASS", metadata.version("nmevision"))
     wanted = [r for r in requirements if r.marker is None or r.marker.evaluate({"extra": ""})]
@@ -197,20 +199,15 @@ def _devices() -> list[Check]:
         checks.append(Check("device cuda", "WARN", found, fix))
     if torch.backends.mps.is_available():
         checks.append(Check("device mps", "PASS", f"Apple GPU, bf16 {_fast(bf16_is_fast('mps'))}"))
-    words = f"{_cores()} cores, {torch.get_num_threads()} torch threads, bf16 {_fast(bf16_is_fast('cpu'))}"
+    words = (
+        f"{usable_cores()} cores, {torch.get_num_threads()} torch threads, bf16 {_fast(bf16_is_fast('cpu'))}"
+    )
     return [*checks, Check("device cpu", "PASS", words)]
 
 
 def _fast(answer: bool) -> str:
     """Say whether bf16 runs in hardware."""
     return "fast" if answer else "slow (fp32 is used)"
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _memory() -> Check:

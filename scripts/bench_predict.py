@@ -26,9 +26,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from nmevision.cores import usable_cores
 from nmevision.data.images import read_image
 from nmevision.networks.bundle import Bundle
-from nmevision.networks.graph import GRAPH, OpenVinoRuntime, looks_at, usable_cores
+from nmevision.networks.graph import GRAPH, OpenVinoRuntime, looks_at
 
 PICTURES = 16
 """Different pictures; the folder repeats them."""

@@ -94,7 +94,7 @@ def predict(
     batch_size: Annotated[int | None, typer.Option(min=1, help="shrinks when memory runs out")] = None,
     max_pixels: Annotated[int, typer.Option(min=1, help="larger images are refused unread")] = 200_000_000,
     report: Annotated[bool, typer.Option("--report", help="also write report.html, to read them in")] = False,
-    overlays: Annotated[str | None, typer.Option(help="findings or groups: heat maps of where")] = None,
+    overlays: Annotated[str, typer.Option(help="findings or groups: heat maps of where")] = "",
     mpp: Annotated[float | None, typer.Option(min=0.05, max=10, help=MPP)] = None,
     max_tiles: Annotated[int, typer.Option(min=1, help="of one whole slide")] = 300,
     aggregate: Annotated[str, typer.Option(help="tiles to a slide's answer: topk, mean or max")] = "topk",
@@ -106,26 +106,13 @@ def predict(
     from nmevision.inference.aggregate import aggregation_of
     from nmevision.inference.predictor import Predictor
     from nmevision.inference.slides import SlideOptions
-    from nmevision.inference.summary import summarise
+    from nmevision.journeys.predict import predict_images
 
     predictor = Predictor.load(bundle, batch_size, max_pixels, engine)
-    maps = None
-    if overlays:  # torch, which nothing else here needs
-        from nmevision.inference.heatmaps import HeatMaps, kind_of
-
-        maps = HeatMaps(predictor.bundle, kind_of(overlays))
     slides = SlideOptions(mpp, max_tiles, aggregation_of(aggregate))
-    table = predictor.predict(images, out, resume=resume, split=split, slides=slides)
-    if maps is not None:
-        from nmevision.inference.inputs import inputs_from
-        from nmevision.inference.overlays import draw_overlays
-
-        print(draw_overlays(maps, inputs_from(images, split), table, out, max_pixels).text)
-    print(summarise(table, predictor.bundle.info, out))
-    if report:
-        from nmevision.reader.page import write_reader_page
-
-        print(write_reader_page(out, images_from=images).resolve())
+    table = predict_images(
+        predictor, images, out, resume=resume, split=split, slides=slides, overlays=overlays, report=report
+    )
     raise typer.Exit(1 if table.counts()["error"] else 0)
 
 

@@ -12,7 +12,6 @@ images were kept apart to confirm the limits on, and aligning takes 3 ms of a co
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -24,6 +23,7 @@ from scipy.fft import dct
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from nmevision.cores import usable_cores
 from nmevision.data.thumbnails import SIDE, Grey
 from nmevision.errors import DataError
 
@@ -126,7 +126,7 @@ def propose_pairs(
     parts = [np.empty((0, 4), np.int64)]
     total = 0
     tops = range(0, len(found), _ROWS)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         for top, part in zip(tops, pool.map(lambda top: _close_pairs(kinds, top, limit), tops), strict=True):
             parts.append(part)
             total += len(part)
@@ -230,7 +230,7 @@ def near_duplicates(
         return likeness(thumbnails[first], np.ascontiguousarray(oriented(thumbnails[second], orientation)))
 
     listed = pairs[["first", "second", "orientation"]].itertuples(index=False, name=None)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         pairs["likeness"] = np.array(list(pool.map(judge, listed)), float)
     return pairs[pairs["likeness"] >= SAME_DETAIL].reset_index(drop=True)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
 
+from nmevision.cores import usable_cores
 from nmevision.data.images import read_image
 from nmevision.errors import DataError, ImageError, Problems
 from nmevision.files import sha256_of
@@ -32,7 +32,7 @@ def inspect_files(
         return sha256_of(path), "; ".join(notes), True
 
     rows = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         for done, row in enumerate(pool.map(look, [sample.path for sample in manifest.samples()]), 1):
             rows.append(row)
             if progress is not None:

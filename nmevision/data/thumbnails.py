@@ -7,7 +7,6 @@ The folder may be deleted at any time.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from nmevision.cores import usable_cores
 from nmevision.data.image_quality import MEASURES, grey_of, measure
 from nmevision.data.images import DEFAULT_MAX_PIXELS, read_image
 from nmevision.errors import ImageError
@@ -98,7 +98,7 @@ def _all_looks(
             del missing[key]
             yield key, look, thumbnail
     fresh: list[tuple[str, _Look, Grey]] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         try:
             looks = pool.map(lambda key: _look(paths[rows_of[key][0]], max_pixels), missing)
             for key, (look, thumbnail) in zip(missing, looks, strict=True):

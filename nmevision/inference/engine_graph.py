@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from nmevision.cores import usable_cores
 from nmevision.errors import ImageError
 from nmevision.inference.memory import NO_ROOM, means_no_memory
 from nmevision.networks.bundle import Bundle
-from nmevision.networks.graph import Precision, Runtime, looks_at, usable_cores
+from nmevision.networks.graph import Precision, Runtime, looks_at
 
 IMAGES_PER_CORE = 8
 """Images handed over at a time for each core: few enough to stay small, many enough that no core waits for long."""

@@ -8,7 +8,6 @@ same. Every row carries a checksum: one that a disk has altered is computed agai
 from __future__ import annotations
 
 import json
-import os
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from nmevision.cores import usable_cores
 from nmevision.data.fingerprint import colours
 from nmevision.data.images import DEFAULT_MAX_PIXELS, Shrink, read_image
 from nmevision.errors import DataError, ImageError, RunError
@@ -188,7 +188,7 @@ def extract(
     outcome = Outcome(Path(out))
     rows = _known(extractor, outcome)
     samples = list(manifest.samples())
-    with ThreadPoolExecutor(os.cpu_count()) as pool, progress_bar("features", len(samples)) as step:
+    with ThreadPoolExecutor(usable_cores()) as pool, progress_bar("features", len(samples)) as step:
         found = pool.map(_digest, [sample.path for sample in samples])
         digests = {sample.id: digest for sample, digest in zip(samples, found, strict=True)}
         outcome.reused = sum(digest in rows for digest in digests.values())

@@ -31,7 +31,7 @@ class Inputs:
     left_aside: tuple[str, ...] = ()
 
 
-def inputs_from(where: Path | Manifest, split: str | None = None) -> Inputs:
+def inputs_from(where: Path | str | Manifest, split: str | None = None) -> Inputs:
     """Return what lies in a folder (recursively), a manifest file, a manifest or one image file.
 
     split: only the manifest's rows of this split.

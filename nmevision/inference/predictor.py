@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from nmevision.cores import usable_cores
 from nmevision.data.images import DEFAULT_MAX_PIXELS, read_image
 from nmevision.data.slides import is_slide
 from nmevision.errors import ImageError
@@ -67,7 +67,7 @@ class Predictor:
 
     def predict(
         self,
-        where: Path | str | Manifest,
+        where: Path | str | Manifest | Inputs,
         out: Path | str | None = None,
         *,
         resume: bool = False,
@@ -83,7 +83,7 @@ class Predictor:
         slides: how whole slides are read.
         Raises DataError where there is nothing to predict on, RunError where `out` is taken.
         """
-        inputs = inputs_from(where if isinstance(where, Manifest) else Path(where), split)
+        inputs = where if isinstance(where, Inputs) else inputs_from(where, split)
         journal = Journal(Path(out), self.bundle.hash, resume) if out is not None else None
         known = journal.answers if journal is not None else {}
         todo = [sample for sample in inputs.samples if sample.id not in known]
@@ -151,7 +151,7 @@ class Predictor:
         """Yield every sample decoded, in order; only a few batches are in memory at a time."""
         ahead = max(16, 2 * self.engine.batch_size)
         pending: deque[Future[Decoded]] = deque()
-        with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode") as pool:
+        with ThreadPoolExecutor(usable_cores(), thread_name_prefix="decode") as pool:
             try:
                 for sample in samples:
                     pending.append(pool.submit(self._decode, sample))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nmevision.cores import usable_cores
 from nmevision.data.ablations import ABLATIONS
 from nmevision.data.artefacts import INSERTIONS, MODERATE, STRONG
 from nmevision.data.fingerprint import FILE, GLASS, MARGIN, colours, container, frame, glass, margin, small
@@ -52,7 +52,7 @@ def look_at(
 ) -> Looks:
     """Return the descriptors of image files. modality: clinical or histology, which alone has empty glass."""
     rows = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         for done, row in enumerate(
             pool.map(partial(_look, modality=modality, max_pixels=max_pixels), paths), 1
         ):
@@ -203,7 +203,7 @@ def answers_of(
 ) -> Answers:
     """Return a model's answers to images as they are and in every variant; one image is in memory at a time."""
     rows: list[tuple[Floats, Floats] | None] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         for done, images in enumerate(_ahead(pool, paths, altered, max_pixels), 1):
             rows.append(None if images is None else reader(images))
             if progress is not None:
@@ -233,6 +233,6 @@ def _ahead(
         made = (v.of(pixels, index, np.random.default_rng([index, i])) for i, v in enumerate(altered))
         return [pixels, *made]
 
-    step = 2 * (os.cpu_count() or 1)
+    step = 2 * usable_cores()
     for start in range(0, len(paths), step):
         yield from pool.map(make, range(start, min(start + step, len(paths))))

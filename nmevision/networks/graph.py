@@ -6,7 +6,6 @@ offsets. Every image runs by itself on one thread, many at a time, so that its a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from nmevision.cores import usable_cores
 from nmevision.schema import Record
 
 GRAPH = "network.onnx"
@@ -153,11 +153,6 @@ def has_bfloat16() -> bool:
     import openvino
 
     return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def looks_at(image: Array32, views: int) -> Array32:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from nmevision.cores import usable_cores
 from nmevision.errors import DataError, Problems, did_you_mean
 from nmevision.files import atomic_path, write_text
 from nmevision.manifest_checks import FIELD_PREFIX, FINDING_PREFIX
@@ -225,7 +225,7 @@ def _check_choices(
 
 def _run(tasks: list[_Task], processes: int | None) -> Iterator[dict[str, str]]:
     """Draw all tasks, yielding the further columns of each finished image in order."""
-    workers = min(processes or os.cpu_count() or 1, len(tasks))
+    workers = min(processes or usable_cores(), len(tasks))
     if workers == 1 or len(tasks) < _FEW:
         for task in tasks:
             yield _draw(task)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any
 
 from PIL import Image
 
+from nmevision.cores import usable_cores
 from nmevision.data.images import read_image
 from nmevision.data.slides import is_slide
 from nmevision.errors import ImageError, NmevisionError
@@ -194,7 +194,7 @@ def _shrunk(paths: list[Path | None], side: int, beside: bool) -> Iterator[list[
             return [_encoded(_fit(picture, min(side, LIGHT))), _encoded(_fit(picture, LARGE_BESIDE))]
         return _in_page(picture, side)
 
-    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="pictures") as pool:
+    with ThreadPoolExecutor(usable_cores(), thread_name_prefix="pictures") as pool:
         for start in range(0, len(paths), 64):
             yield from pool.map(make, paths[start : start + 64])
 

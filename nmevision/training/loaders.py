@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler
 
+from nmevision.cores import usable_cores
 from nmevision.data.dataset import ImageDataset
-from nmevision.networks.graph import usable_cores
 
 Key = tuple[int, int]
 MAX_WORKERS = 8

@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(MIDDLE, (VOCABULARY,)),
     **dict.fromkeys(UPPER, (VOCABULARY, *MIDDLE)),
     "reader": (VOCABULARY, "data", "evaluation", "reporting"),  # the page that a person reads
-    "journeys": (VOCABULARY, *MIDDLE, *UPPER),  # what needs several of UPPER at once
+    "journeys": (VOCABULARY, *MIDDLE, *UPPER, "reader"),  # what needs several of UPPER at once
     "doctor": (VOCABULARY, *MIDDLE, *UPPER),
     "server": (VOCABULARY, *MIDDLE, "inference", "reporting", "reader"),
     "cli": (VOCABULARY, *MIDDLE, *UPPER, "reader", "journeys", "doctor", "server"),

@@ -129,7 +129,7 @@ def test_not_installed_says_how_to_install(monkeypatch: pytest.MonkeyPatch) -> N
     assert doctor._python().status == "PASS"
     (check,) = doctor._dependencies()
     assert check.status == "FAIL"
-    assert 'pip install -e ".[dev]"' in check.fix
+    assert "make setup" in check.fix
 
 
 def test_old_python(monkeypatch: pytest.MonkeyPatch) -> None:
