@@ -23,7 +23,9 @@ from nmevision.evaluation.intervals import auroc_interval
 from nmevision.evaluation.metrics import auroc
 from nmevision.files import write_json
 from nmevision.inference.predictor import Predictor
+from nmevision.journeys.audit import audit_manifest
 from nmevision.journeys.index import write_index
+from nmevision.manifest import read_manifest
 from nmevision.predictions import by_case, read_predictions
 from nmevision.reporting.evaluate import evaluate_files
 from nmevision.training.run import train
@@ -49,7 +51,8 @@ def main() -> None:
     started = time.perf_counter()
     folds = load(CONFIG, given.overrides).data.folds or 5
     rows = [_fold(fold, manifest, given) for fold in range(folds)]
-    summary = _summary(rows, given.out) | {"seconds": round(time.perf_counter() - started)}
+    seconds = round(time.perf_counter() - started)
+    summary = _summary(rows, given.out, _under_both_labels(manifest, given.out)) | {"seconds": seconds}
     write_json(given.out / "summary.json", summary)
     print(pd.DataFrame(rows).to_string(index=False, float_format="%.4f"))
     print({key: value for key, value in summary.items() if key != "folds"})
@@ -91,28 +94,51 @@ def _fold(fold: int, manifest: Path, given: argparse.Namespace) -> dict[str, flo
     }
 
 
-def _summary(rows: list[dict[str, float]], out: Path) -> dict[str, object]:
-    """Return the mean over folds and the pooled out-of-fold AUROC, by group, with its interval."""
-    labels: list[int] = []
-    scores: list[float] = []
-    for row in rows:
-        folder = out / f"fold-{int(row['fold'])}"
-        cases = by_case(read_predictions(folder / "predictions.csv"))
-        scores += cases["p_oscc"].tolist()
-        labels += cases["patient_id"].str.startswith("OSCC").astype(int).tolist()
-    interval = auroc_interval(np.array(labels), np.array(scores))
-    areas = [row["auroc"] for row in rows]
+def _under_both_labels(manifest: Path, out: Path) -> set[str]:
+    """Return the groups of fields that this set holds twice, once as normal and once as carcinoma."""
+    audit_manifest(manifest, out / "audit")
+    findings = pd.read_csv(out / "audit/findings.csv", dtype=str)
+    ids = set("; ".join(findings.loc[findings["kind"] == "label_conflict", "ids"]).split("; "))
+    frame = read_manifest(manifest).frame
+    return set(frame.loc[frame["id"].isin(ids), "patient_id"])
+
+
+def _summary(rows: list[dict[str, float]], out: Path, contradicting: set[str]) -> dict[str, object]:
+    """Return mean and pooled out-of-fold AUROC by group, of all and without those under both labels."""
+    cases = pd.concat(
+        [
+            by_case(read_predictions(out / f"fold-{int(row['fold'])}/predictions.csv")).assign(
+                fold=row["fold"]
+            )
+            for row in rows
+        ]
+    )
+    sound = cases[~cases["patient_id"].isin(contradicting)]
     return {
         "folds": rows,
-        "mean_auroc": sum(areas) / len(areas),
-        "sd_auroc": float(np.std(areas, ddof=1)) if len(areas) > 1 else math.nan,
+        "all": _areas(cases),
+        "without_contradictions": _areas(sound),
+        "contradicting_groups": sorted(contradicting),
         "mean_balanced_accuracy": sum(row["balanced_accuracy"] for row in rows) / len(rows),
-        "pooled_auroc": auroc(np.array(labels), np.array(scores)).value,
+    }
+
+
+def _areas(cases: pd.DataFrame) -> dict[str, object]:
+    """Return the mean over folds and the pooled AUROC of groups, with its interval and n."""
+    labels = cases["patient_id"].str.startswith("OSCC").to_numpy(int)
+    scores = cases["p_oscc"].to_numpy(float)
+    folds = cases["fold"].to_numpy()
+    areas = [auroc(labels[folds == fold], scores[folds == fold]).value for fold in np.unique(folds)]
+    interval = auroc_interval(labels, scores)
+    return {
+        "mean_auroc": float(np.mean(areas)),
+        "sd_auroc": float(np.std(areas, ddof=1)) if len(areas) > 1 else math.nan,
+        "pooled_auroc": auroc(labels, scores).value,
         "pooled_low": interval.low,
         "pooled_high": interval.high,
         "interval": interval.method,
-        "groups_positive": sum(labels),
-        "groups_negative": len(labels) - sum(labels),
+        "groups_positive": int(labels.sum()),
+        "groups_negative": int((1 - labels).sum()),
     }
 
 

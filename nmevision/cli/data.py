@@ -121,7 +121,9 @@ def data_phantom(
     mpp: Annotated[float, typer.Option(help="H&E: micrometres per pixel, 0.25 to 2")] = 1.0,
     artefacts: Annotated[float, typer.Option(help="H&E: chance of each kind of artefact")] = 0.0,
     off_surface: Annotated[float, typer.Option(help="H&E: share without a whole surface, 0 to 0.5")] = 0.25,
-    diagnoses: Annotated[str, typer.Option(help="nme,psoriasis,... the first is the positive one")] = "",
+    diagnoses: Annotated[
+        str, typer.Option(help="nme,psoriasis,... the positive one first; named twice: drawn twice as often")
+    ] = "",
     unseen_tone: Annotated[
         list[int] | None, typer.Option(min=1, max=6, help="photos: Fitzpatrick type for the test set alone")
     ] = None,

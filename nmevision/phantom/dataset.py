@@ -98,7 +98,8 @@ def make(
         processes: workers; all cores by default, and none where the images are few.
         progress: called with the number of images written so far.
         mpp: H&E: micrometres per pixel, 0.25 to 2. artefacts: H&E: chance of each kind of artefact, 0 to 1.
-        diagnoses: which to draw, of `drawn`; the first is the one that a shortcut goes with.
+        diagnoses: which to draw, of `drawn`; the first is the one that a shortcut goes with. One that is named
+            twice is drawn twice as often.
         unseen_tones: photos: Fitzpatrick types (1 to 6) of the test set alone; all are everywhere by default.
         shortcut: a confounder to plant, in the test set too; see `shortcuts`.
         off_surface: H&E: share of fields off the surface (see `views`), 0 to 0.5; twice as many of normal skin.
@@ -214,8 +215,8 @@ def _check_choices(
     for name in [d for d in diagnoses if known and d not in known]:
         hint = did_you_mean(name, known)
         problems.add(f"diagnosis '{name}' is not drawn in {modality}{hint}; there are: {', '.join(known)}")
-    if not diagnoses or len(set(diagnoses)) < len(diagnoses):
-        problems.add(f"diagnoses are {', '.join(diagnoses) or 'none'}; expected one or more, each once")
+    if not diagnoses:
+        problems.add("no diagnosis to draw; expected one or more")
     strange = [str(tone) for tone in unseen_tones if tone not in TONES]
     if strange or set(unseen_tones) >= set(TONES):
         problems.add(f"unseen tones {', '.join(map(str, unseen_tones))}; expected some, not all, of 1 to 6")
