@@ -41,7 +41,7 @@ lint: $(STAMP) ## check style, format and types
 lock: ## write requirements.lock from what is installed in the virtual environment
 	@test -x $(BIN)/python || { echo "no virtual environment in $(VENV); run: make setup" >&2; exit 1; }
 	@{ echo '# The exact versions that nmevision was tested with, on Linux with Python 3.11; written by: make lock'; \
-	  echo '# A constraints file: pip install -c requirements.lock -e ".[dev,serve,heatmaps,onnx]"'; \
+	  echo '# A constraints file: pip install -c requirements.lock -e ".[dev,serve,heatmaps,onnx,sweeps,optuna]"'; \
 	  $(PIP) list --format=freeze | LC_ALL=C sort -f | awk -F '==' \
 	    '$$1 !~ /^(nmevision|pip|wheel|pyright|nodeenv)$$/ {sub(/[+].*/, "", $$2); print $$1 "==" $$2}'; \
 	} > requirements.lock.new
@@ -67,6 +67,6 @@ $(STAMP): pyproject.toml requirements.lock
 	    echo "Could not make it. On Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; }; \
 	fi
 	@echo "Installing the tested versions; the first time about 6 GB and a few minutes ..."
-	@$(PIP) install -q -c requirements.lock -e ".[dev,serve,heatmaps,onnx]"
+	@$(PIP) install -q -c requirements.lock -e ".[dev,serve,heatmaps,onnx,sweeps,optuna]"
 	@touch $@
 	@echo "Installed. Look over this machine with: $(BIN)/nmevision doctor"

@@ -28,6 +28,7 @@ PATH_KEYS = (
     ("taxonomy",),
     ("data", "manifest"),
     ("data", "root"),
+    ("data", "cache"),
     ("model", "weights"),
     ("mil", "bundle"),
     ("mil", "features"),
@@ -50,6 +51,11 @@ class DataSection(Record):
     )
     workers: int = Field(default=-1, ge=-1, description="decoding processes; -1 = one per core, at most 8")
     max_pixels: int = Field(default=200_000_000, gt=0, description="larger images are refused unread")
+    cache: str | None = Field(
+        default=None,
+        description="folder that keeps decoded and shrunk images for later epochs and runs, some MB each; off by default; "
+        "the pixels are the same, and it is safe to delete",
+    )
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
@@ -88,6 +94,12 @@ class ModelSection(Record):
 class TrainSection(Record):
     """How it learns."""
 
+    mode: Literal["full", "probe"] = Field(
+        default="full",
+        description="full: the whole network. probe: the heads alone, on features of the starting network that are computed "
+        "once and shared by all runs in output.runs; images are not varied then, so augment.*, freeze_*, layer_decay, "
+        "precision and model.drop_path do nothing",
+    )
     epochs: int = Field(default=20, ge=1)
     batch_size: int = Field(default=32, ge=1, description="images per step over all processes")
     accumulate: int = Field(default=1, ge=1, description="steps whose gradients are summed before an update")
@@ -122,7 +134,9 @@ class TrainSection(Record):
     keep: Literal["best", "last"] = Field(
         default="best", description="which epoch's weights become the bundle"
     )
-    precision: Literal["auto", "bf16", "fp32"] = Field(default="auto", description="auto: what is fast here")
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        default="auto", description="auto: what is faster here; on a CPU a step is measured, once per network"
+    )
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
 
 
@@ -173,8 +187,24 @@ class ExperimentConfig(Record):
     @property
     def fingerprint(self) -> str:
         """Return eight hexadecimal digits that change with any value of the experiment."""
-        content = self.model_dump(mode="json", exclude={"output"} if self.mil else {"output", "mil"})
+        content = self.model_dump(mode="json", exclude=self._unsaid)
         return sha256_of_text(json.dumps(content, sort_keys=True))[:8]
+
+    @property
+    def _unsaid(self) -> dict[str, Any]:
+        """Return what does not count in the fingerprint: where things go, and what later versions added and is not used."""
+        unsaid: dict[str, Any] = {"output": True, "data": {"cache"}}
+        if self.mil is None:
+            unsaid["mil"] = True
+        if self.train.mode == "full":
+            unsaid["train"] = {"mode"}
+        return unsaid
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.mil is not None and self.train.mode == "probe":
+            raise ValueError("mil learns on frozen features by itself; leave out mil or train.mode=probe")
+        return self
 
     def to_yaml(self, folder: Path) -> str:
         """Return the resolved configuration as YAML; `load` reads it back from `folder` to an equal value."""

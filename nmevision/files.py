@@ -75,3 +75,9 @@ def sha256_of(path: Path) -> str:
 def sha256_of_text(text: str) -> str:
     """Return the SHA-256 of a text (UTF-8) as 64 hexadecimal digits."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def user_cache() -> Path:
+    """Return this user's folder for what can be made again; it need not exist, and may be removed at any time."""
+    named = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(named) if named else Path.home() / ".cache") / "nmevision"

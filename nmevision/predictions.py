@@ -33,6 +33,9 @@ FIT = "fit"
 """How often a true case of the best-fitting profile would fit it no better, 0 to 1; small: fits none."""
 ROUTES = "routes"
 """`agree` or `disagree`: whether both routes name the same diagnosis."""
+SET, SET_GROUPS, SET_LEVEL = "prediction_set", "prediction_set_groups", "prediction_set_level"
+"""What an answer cannot rule out, and the level at which: keys between "; ", with "?" where too few patients were there
+to ever rule one out, or why no set can be told (`nmevision.networks.sets`)."""
 NUMBER_PREFIXES = (
     PROBABILITY_PREFIX,
     LEARNED_PREFIX,

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=1024, help="pixels of each side")
     parser.add_argument("--networks", nargs="+", default=["resnet18", "mobilenetv4_conv_small"])
     options = parser.parse_args()
-    print(_machine())
+    print(machine(("torch", "timm", "openvino", "pillow", "numpy")))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_images(folder / "images" / "all", options.n, options.size)
@@ -146,7 +147,7 @@ def _race(folder: Path, bundle: Bundle, network: str, timm: Path | None, runs: i
     for _ in range(runs):
         for name, command in contenders.items():
             shutil.rmtree(folder / "out", ignore_errors=True)
-            times[name].append(_timed(command))
+            times[name].append(timed(command)[0])
     wall, cpu = (
         {name: statistics.median(run[which] for run in found) for name, found in times.items()}
         for which in (0, 1)
@@ -157,15 +158,16 @@ def _race(folder: Path, bundle: Bundle, network: str, timm: Path | None, runs: i
         print(f"{name:18}{wall[name]:8.2f}{ratios[0]:12.2f}{cpu[name]:9.2f}{ratios[1]:12.2f}")
 
 
-def _timed(command: list[str]) -> Seconds:
-    """Run a command to its end; return its wall and processor time."""
+def timed(command: list[str]) -> tuple[Seconds, str]:
+    """Run a command to its end; return its wall and processor time, and all that it said."""
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     whole = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=whole)
     wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}\n{done.stderr[-2000:]}")
-    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    core = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return (wall, core), done.stdout + done.stderr
 
 
 def _parts(bundle: Bundle, images: Path, n: int, facts: Path) -> None:
@@ -214,9 +216,8 @@ def _drift(bundle: Bundle, images: Path) -> None:
     print(f"a probability moves by at most {off:.4f} (random weights)")
 
 
-def _machine() -> str:
-    """Return what the figures were measured on."""
-    names = ("torch", "timm", "openvino", "pillow", "numpy")
+def machine(names: Sequence[str]) -> str:
+    """Return what the figures were measured on, with the versions of these packages."""
     versions = ", ".join(f"{name} {version(name)}" for name in names)
     cpu = Path("/proc/cpuinfo")
     words = set(cpu.read_text(encoding="utf-8").split()) if cpu.is_file() else set()

@@ -13,11 +13,29 @@ from reader_cases import Bench, taxonomy
 
 from nmevision.files import write_csv, write_json
 from nmevision.knowledge.prior import Prior
+from nmevision.manifest import manifest_of
+from nmevision.networks.sets import PredictionSets, SetLimit, with_sets
 from nmevision.predictions import DECIMALS, by_case, read_predictions, table_of
+from nmevision.reader.references import References
 
 SECRET = "Jane Doe of Elm Street"
 """Stands in the EXIF comment of every drawn image; no page may hold it."""
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>.jpg"
+
+
+def _limits(patients: dict[str, int]) -> tuple[SetLimit, ...]:
+    return tuple(SetLimit(key=k, patients=n, least=0.1 if n >= 9 else None) for k, n in patients.items())
+
+
+SETS = PredictionSets(
+    level=0.9,
+    needed=9,
+    diagnoses=_limits({key: 2 if key in ("nme", "pellagra") else 30 for key in taxonomy().keys}),
+    groups=_limits(
+        {key: 4 if key == "necrolytic" else 30 for key in dict.fromkeys(taxonomy().group_of.values())}
+    ),
+)
+"""What the drawn model cannot rule out: the necrolytic group has too few validation patients."""
 
 
 def make_folder(folder: Path, n: int, *, seed: int = 7, side: int = 96, hostile: bool = True) -> Bench:
@@ -41,7 +59,7 @@ def make_folder(folder: Path, n: int, *, seed: int = 7, side: int = 96, hostile:
     answers = [{}, *(_numbers(bench, row) for row in bench.rows[1:])]
     answers[1]["novelty"] = 1.0
     own = taxonomy()
-    table = table_of(rows, answers, own.keys, own.group_of)
+    table = with_sets(table_of(rows, answers, own.keys, own.group_of), SETS)
     table.write(folder / "predictions.csv")
     write_csv(folder / "cases.csv", by_case(table, own.group_of), DECIMALS)
     write_json(folder / "run.json", _facts(bench))
@@ -85,6 +103,7 @@ def _facts(bench: Bench) -> dict[str, Any]:
             "fields": bench.routes["fields"],
             "fusion": bench.fusion.model_dump(),
             "validation": {"images": 100},
+            "sets": SETS.model_dump(mode="json"),
         },
         "taxonomy": taxonomy().model_dump(mode="json"),
         "positive": "nme",
@@ -135,3 +154,20 @@ def data_of(html: str) -> dict[str, Any]:
 def pictures_in(html: str) -> list[str]:
     """Return the pictures that a page holds: data URIs, or names of files beside it."""
     return html.split('id="pictures">')[1].split("</script>")[0].splitlines()
+
+
+def make_references(folder: Path, ids: list[str]) -> References:
+    """Write five drawn reference images of several terms, and name them the nearest of some predicted images."""
+    rng = np.random.default_rng(5)
+    terms = [
+        {"diagnosis": "psoriasis", "licence": "CC-BY-4.0", "source": "of the test"},
+        {"diagnosis": "nme", "licence": "CC0-1.0", "source": "nmevision phantom", "phantom": "true"},
+        {"diagnosis": "eczema", "licence": "research-only", "source": HOSTILE},
+        {"diagnosis": "<b>odd</b>", "licence": "CC-BY-4.0", "redistribute_allowed": "false"},
+        {"diagnosis": "normal", "licence": "", "source": ""},
+    ]
+    rows = [{"id": f"reference {i}", "path": f"r{i}.jpg", **one} for i, one in enumerate(terms)]
+    for row in rows:
+        draw(folder / row["path"], 300, rng)
+    near = [(i, 0.9 - 0.2 * i) for i in range(5)]
+    return References(manifest_of(rows, folder), dict.fromkeys(ids, near), 5, 5, "reference.csv")

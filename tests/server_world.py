@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import json
@@ -159,3 +160,19 @@ def noise(side: int, seed: int = 0) -> bytes:
     """Return the bytes of a BMP of noise: about three bytes for each of its pixels."""
     pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
     return encode(pixels, "BMP")
+
+
+DROP = """
+const transfer = new DataTransfer();
+for (const [name, text] of arguments[0]) {
+  const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+  transfer.items.add(new File([bytes], name, {type: {png: "image/png", jpg: "image/jpeg"}[name.split(".").pop()] ?? ""}));
+}
+document.getElementById("drop").dispatchEvent(
+  new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true}));
+"""
+
+
+def drop(driver: Any, *files: tuple[str, bytes]) -> None:
+    """Drop files on the page that a browser shows."""
+    driver.execute_script(DROP, [(name, base64.b64encode(data).decode()) for name, data in files])

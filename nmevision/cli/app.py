@@ -30,6 +30,7 @@ app.add_typer(knowledge, name="knowledge")
 
 Out = Annotated[Path, typer.Option(help="folder for the results")]
 Resume = Annotated[bool, typer.Option("--resume", help="continue what was interrupted")]
+SHARD = "i/n: only the i-th of n shares, from 1; the last merges. By itself under torchrun and srun"
 
 
 def main(verb: str | None = None) -> None:
@@ -45,7 +46,8 @@ def main(verb: str | None = None) -> None:
         sys.exit(2)
     except SystemExit as end:
         if end.code == STOPPED:  # typer has caught the KeyboardInterrupt
-            print("stopped; run the same command with --resume to continue", file=sys.stderr)
+            how = "" if "sweep" in sys.argv[1:2] else " with --resume"
+            print(f"stopped; run the same command{how} to continue", file=sys.stderr)
         raise
 
 
@@ -85,6 +87,26 @@ def train(
 
 
 @app.command(epilog=EPILOG)
+def sweep(
+    context: typer.Context,
+    config: Annotated[Path, typer.Argument(help="such as configs/sweeps/phantom.yaml")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value ... for all trials")] = None,
+    launcher: Annotated[
+        Literal["debug", "local", "slurm"], typer.Option(help="in this process, in others, or as jobs")
+    ] = "local",
+    out: Annotated[Path | None, typer.Option(help="folder; sweeps/NAME by default")] = None,
+) -> None:
+    """Train one experiment with other values, compared on validation; called again, it goes on."""
+    if context.obj == OWN_PROCESS:
+        restart_keeping_memory()
+    from nmevision.journeys.sweep.run import run_sweep
+
+    outcome = run_sweep(config, overrides or [], launcher, out)
+    print(outcome.text)
+    raise typer.Exit(1 if outcome.missing else 0)
+
+
+@app.command(epilog=EPILOG)
 def predict(
     bundle: Annotated[Path, typer.Argument(help="a trained model's folder, such as models/my-model")],
     images: Annotated[Path, typer.Argument(help="a folder (recursively), one image, or a manifest")],
@@ -101,19 +123,30 @@ def predict(
     engine: Annotated[
         Literal["auto", "openvino", "onnx", "torch"], typer.Option(help="the fastest sound one")
     ] = "auto",
+    shard: Annotated[str | None, typer.Option(help=SHARD)] = None,
 ) -> None:
     """Run a model over images: one row per file, whatever the files are like."""
     from nmevision.inference.aggregate import aggregation_of
     from nmevision.inference.predictor import Predictor
+    from nmevision.inference.shards import shard_of
     from nmevision.inference.slides import SlideOptions
     from nmevision.journeys.predict import predict_images
 
+    part = shard_of(shard)
     predictor = Predictor.load(bundle, batch_size, max_pixels, engine)
     slides = SlideOptions(mpp, max_tiles, aggregation_of(aggregate))
     table = predict_images(
-        predictor, images, out, resume=resume, split=split, slides=slides, overlays=overlays, report=report
+        predictor,
+        images,
+        out,
+        resume=resume,
+        split=split,
+        slides=slides,
+        overlays=overlays,
+        report=report,
+        shard=part,
     )
-    raise typer.Exit(1 if table.counts()["error"] else 0)
+    raise typer.Exit(1 if table is not None and table.counts()["error"] else 0)
 
 
 @app.command(epilog=EPILOG)
@@ -122,13 +155,24 @@ def report(
     images: Annotated[Path | None, typer.Option(help="the folder or manifest that was predicted on")] = None,
     out: Annotated[Path | None, typer.Option(help="file; report.html in the folder by default")] = None,
     beside: Annotated[bool, typer.Option("--beside", help="large images into a folder beside it")] = False,
+    references: Annotated[
+        tuple[Path, Path] | None, typer.Option(help="FEATURES MANIFEST of a set: shows the nearest cases")
+    ] = None,
+    features: Annotated[
+        Path | None, typer.Option(help="of the images; features.safetensors in the folder by default")
+    ] = None,
     form: Annotated[bool, typer.Option("--form", help="an empty form to grade findings by hand")] = False,
     modality: Annotated[str, typer.Option(help="of the form: histology or clinical")] = "histology",
 ) -> None:
     """Write the page to read predictions in, one HTML file; or, with --form, a form without any image."""
     from nmevision.reader.page import write_page
 
-    print(write_page(predictions, out, form, modality, images, beside).resolve())
+    near = None
+    if references is not None:
+        from nmevision.journeys.references import nearest_references
+
+        near = nearest_references(predictions, *references, features)
+    print(write_page(predictions, out, form, modality, images, beside, near).resolve())
 
 
 @app.command(epilog=EPILOG)
@@ -225,7 +269,7 @@ def shortcuts(
 @app.command(epilog=EPILOG)
 def features(
     bundle: Annotated[str, typer.Argument(help="a trained model's folder, or `colours`: the baseline")],
-    manifest: Annotated[Path, typer.Argument(help="the table of images")],
+    manifest: Annotated[Path, typer.Argument(help="the table of images, or a folder of them")],
     out: Annotated[Path, typer.Option(help="file to write, such as features.safetensors; continued")],
 ) -> None:
     """Compute what a model sees in each image, once, into a safe file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from nmevision.data.images import read_image
+from nmevision.data.pixel_cache import PixelCache
 from nmevision.errors import ImageError
 from nmevision.preprocessing import Preprocessing
 
@@ -32,6 +34,8 @@ class ImageDataset(Dataset[Item]):
     targets: int64 N x (1 + J + F): position in the taxonomy, grades of J findings, whether F structures are in
         the field; -1 where unknown.
     max_pixels: larger images are refused unread.
+    cache: keeps what augmentation starts from, or the network's frame where nothing is varied; the pixels are the same
+        with and without it. digests: the SHA-256 of every file, needed with it.
     """
 
     def __init__(
@@ -41,11 +45,17 @@ class ImageDataset(Dataset[Item]):
         preprocessing: Preprocessing,
         augment: Augment | None = None,
         max_pixels: int | None = None,
+        cache: PixelCache | None = None,
+        digests: Sequence[str] = (),
     ) -> None:
         self.paths, self.targets = list(paths), torch.from_numpy(targets)
         self.preprocessing, self.augment, self.max_pixels = preprocessing, augment, max_pixels
+        self.cache, self.digests = cache, list(digests)
         zoom = 1.0 if augment is None else getattr(augment, "zoom", math.inf)
         self._shrink = partial(preprocessing.shrink, zoom=zoom)
+        later = {"mean", "std"} if augment is None else {"mean", "std", "interpolation", "fill"}
+        recipe = preprocessing.model_dump(mode="json", exclude=later)
+        self._purpose = json.dumps([recipe, "frame" if augment is None else zoom], sort_keys=True)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -57,13 +67,17 @@ class ImageDataset(Dataset[Item]):
         """
         index, seed = key if isinstance(key, tuple) else (key, 0)
         path = self.paths[index]
-        options = {} if self.max_pixels is None else {"max_pixels": self.max_pixels}
+        make = partial(self._decoded, path)
         try:
-            pixels = read_image(path, shrink=self._shrink, **options).pixels
+            kept = self.cache
+            pixels = kept.pixels(path, self.digests[index], self._purpose, make) if kept else make()
         except ImageError as problem:
             raise ImageError(f"{path}: {problem}") from None
-        if self.augment is None:
-            array = self.preprocessing(pixels)
-        else:
-            array = self.preprocessing.normalise(self.augment(pixels, seed))
-        return torch.from_numpy(array), self.targets[index]
+        framed = pixels if self.augment is None else self.augment(pixels, seed)
+        return torch.from_numpy(self.preprocessing.normalise(framed)), self.targets[index]
+
+    def _decoded(self, path: Path) -> np.ndarray:
+        """Return what augmentation starts from, or the network's frame where nothing is varied."""
+        options = {} if self.max_pixels is None else {"max_pixels": self.max_pixels}
+        pixels = read_image(path, shrink=self._shrink, **options).pixels
+        return self.preprocessing.frame(pixels) if self.augment is None else pixels

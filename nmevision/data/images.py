@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
+from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, features
 from PIL import WebPImagePlugin as WebP
+from PIL import __version__ as pillow_version
 
 from nmevision.data.dicom import read_dicom
 from nmevision.data.file_kinds import (
@@ -39,6 +41,7 @@ __all__ = [
     "SLIDE_SUFFIXES",
     "DecodedImage",
     "FoundFiles",
+    "decoder_version",
     "find_images",
     "read_image",
     "text_of_path",
@@ -48,6 +51,9 @@ Pixels = npt.NDArray[np.uint8]
 
 DEFAULT_MAX_PIXELS = 200_000_000
 """Largest image decoded unless the caller says otherwise: about 14 000 x 14 000, 600 MB as RGB."""
+
+DECODER = 1
+"""Raised whenever the same file comes to give other pixels: those that were kept on disk are then made anew."""
 
 _MAX_PAGES = 500  # pages of a TIFF that are looked at: a longer chain is odd, and walking it takes seconds
 
@@ -82,6 +88,13 @@ class DecodedImage:
 
     pixels: Pixels
     notes: tuple[str, ...]
+
+
+@cache
+def decoder_version() -> str:
+    """Return all that decides an image's pixels beside its file: this module's, Pillow's and libjpeg's versions."""
+    jpeg = features.version("libjpeg_turbo") or features.version("jpg")
+    return f"{DECODER}, Pillow {pillow_version}, libjpeg {jpeg}"
 
 
 def read_image(

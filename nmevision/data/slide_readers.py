@@ -57,7 +57,7 @@ class SlideReader(Protocol):
 
 
 class OpenSlideReader:
-    """A slide that OpenSlide reads."""
+    """A slide that OpenSlide reads; vendor: its name of the format."""
 
     def __init__(self, path: Path) -> None:
         """Open it; OpenSlide's own errors pass."""
@@ -69,6 +69,7 @@ class OpenSlideReader:
         self.levels = tuple(Level(*size, float(scale)) for size, scale in zip(sizes, scales, strict=True))
         self.mpp = _openslide_mpp(self._slide.properties)
         self.objective = str(self._slide.properties.get(openslide.PROPERTY_NAME_OBJECTIVE_POWER, ""))
+        self.vendor = str(self._slide.properties.get(openslide.PROPERTY_NAME_VENDOR, ""))
         self.origin = _openslide_origin(self._slide.properties)
 
     def region(self, level: int, x: int, y: int, width: int, height: int) -> Pixels:

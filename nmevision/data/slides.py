@@ -17,6 +17,7 @@ from nmevision.data.dicom import is_whole_slide
 from nmevision.data.file_kinds import HEAD_BYTES, SLIDE_SUFFIXES, image_kind, is_dicom, why_no_image
 from nmevision.data.image_errors import COPY_AGAIN, check_regular_file
 from nmevision.data.slide_readers import OpenSlideReader, Pixels, SlideReader, TiffReader, plain
+from nmevision.data.slide_tiles import faster
 from nmevision.data.tiff_head import is_pyramid, pages_of
 from nmevision.errors import ImageError
 
@@ -170,7 +171,7 @@ def _reader(path: Path) -> tuple[SlideReader, tuple[str, ...]]:
     kind = image_kind(head)
     notes: tuple[str, ...] = ()
     try:
-        reader: SlideReader = OpenSlideReader(path)
+        reader: SlideReader = faster(path, OpenSlideReader(path))
     except Exception as problem:  # OpenSlide's errors, and ctypes' where the library is missing
         said = plain(problem)
         if kind != "TIFF":

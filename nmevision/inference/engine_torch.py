@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import torch
 
@@ -28,6 +30,8 @@ class TorchEngine:
         self.views = bundle.info.network.views
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.batch_size = batch_size or BATCH[self.device]
+        if self.device == "cuda":
+            torch.cuda.set_device(_own_gpu(torch.cuda.device_count()))
         graph = bundle.info.graph
         self._half = self.device == "cuda" and graph is not None and graph.allows("bfloat16")
         self.precision: Precision = "bfloat16" if self._half else "float32"
@@ -73,3 +77,9 @@ class TorchEngine:
         self.batch_size //= 2
         if self.device == "cuda":
             torch.cuda.empty_cache()
+
+
+def _own_gpu(count: int) -> int:
+    """Return which of the `count` GPUs in sight is this process's: torchrun and srun number the processes of a machine."""
+    local = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or "0"
+    return int(local) % count if local.isdecimal() else 0

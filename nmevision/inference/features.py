@@ -8,6 +8,7 @@ same. Every row carries a checksum: one that a disk has altered is computed agai
 from __future__ import annotations
 
 import json
+import os
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -25,8 +26,9 @@ from nmevision.data.fingerprint import colours
 from nmevision.data.images import DEFAULT_MAX_PIXELS, Shrink, read_image
 from nmevision.errors import DataError, ImageError, RunError
 from nmevision.files import atomic_path, sha256_of
+from nmevision.inference.inputs import inputs_from
 from nmevision.inference.reader import BundleReader
-from nmevision.manifest import Manifest, Sample, read_manifest
+from nmevision.manifest import Manifest, Sample, manifest_of, read_manifest
 from nmevision.networks.bundle import Bundle, open_bundle
 from nmevision.progress import progress_bar
 
@@ -169,30 +171,44 @@ def _write(path: Path, features: Features) -> None:
 
 
 def extract_with(bundle: Path | str, manifest: Path, out: Path) -> Outcome:
-    """Extract with a bundle's network (or COLOURS) what a manifest file names; see `extract`."""
+    """Extract with a bundle's network (or COLOURS) what a manifest file names or a folder holds; see `extract`."""
     extractor = colour_extractor() if str(bundle) == COLOURS else bundle_extractor(open_bundle(Path(bundle)))
-    return extract(extractor, read_manifest(Path(manifest)), Path(out))[1]
+    return extract(extractor, _images(Path(manifest)), Path(out))[1]
+
+
+def _images(where: Path) -> Manifest:
+    """Return a manifest file, or the images of a folder under the ids that a prediction gives them."""
+    if where.suffix in (".csv", ".parquet"):
+        return read_manifest(where)
+    found = inputs_from(where)
+    return manifest_of([{"id": one.id, "path": os.path.abspath(one.path)} for one in found.samples], where)  # noqa: PTH100 - a link keeps its own name
 
 
 def extract(
-    extractor: Extractor, manifest: Manifest, out: Path, max_pixels: int = DEFAULT_MAX_PIXELS
+    extractor: Extractor,
+    manifest: Manifest,
+    out: Path,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    keep_others: bool = False,
 ) -> tuple[Features, Outcome]:
     """Compute what is not in the file `out` yet, write it there, and return the manifest's rows in order.
 
     What was interrupted continues; unreadable images are named and left out.
+    keep_others: the file keeps the rows of images that this manifest does not name: several runs share it.
 
     Raises:
         RunError: `out` was made by another model.
         DataError: `out` is there and is no features file, or no image could be read.
     """
     outcome = Outcome(Path(out))
-    rows = _known(extractor, outcome)
+    rows, before = _known(extractor, outcome)
     samples = list(manifest.samples())
     with ThreadPoolExecutor(usable_cores()) as pool, progress_bar("features", len(samples)) as step:
         found = pool.map(_digest, [sample.path for sample in samples])
         digests = {sample.id: digest for sample, digest in zip(samples, found, strict=True)}
         outcome.reused = sum(digest in rows for digest in digests.values())
-        unreadable = _compute(extractor, samples, digests, rows, outcome, max_pixels, pool, step)
+        filed = before | digests if keep_others else digests
+        unreadable = _compute(extractor, samples, filed, rows, outcome, max_pixels, pool, step)
     for sample in samples:
         digest = digests[sample.id]
         if not digest or digest in unreadable:
@@ -202,7 +218,8 @@ def extract(
         raise DataError(
             f"no image could be read: {next(iter(outcome.failed.values()), 'the manifest is empty')}"
         )
-    _write(outcome.path, features)
+    if outcome.damaged or filed != before or not outcome.path.exists():
+        _write(outcome.path, _table(extractor, filed, rows))
     return features, outcome
 
 
@@ -240,17 +257,17 @@ def _compute(
     return unreadable
 
 
-def _known(extractor: Extractor, outcome: Outcome) -> dict[str, Array32]:
-    """Return the intact rows that an earlier run left, by the files' SHA-256."""
+def _known(extractor: Extractor, outcome: Outcome) -> tuple[dict[str, Array32], dict[str, str]]:
+    """Return the intact rows that an earlier run left, by the files' SHA-256, and which sample had which."""
     if not outcome.path.exists():
-        return {}
+        return {}, {}
     found, outcome.damaged = _read(outcome.path)
     if found.identity != extractor.identity:
         raise RunError(
             f"{outcome.path} holds the features of {found.extractor} ({found.identity[:19]}), this is "
             f"{extractor.name} ({extractor.identity[:19]}); choose another --out"
         )
-    return dict(zip(found.sha256, found.values, strict=True))
+    return dict(zip(found.sha256, found.values, strict=True)), dict(zip(found.ids, found.sha256, strict=True))
 
 
 def _digest(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
 import cv2
@@ -56,14 +56,17 @@ class HeatMaps:
         """Change the network, for controls such as shuffled weights."""
         change(self._network)
 
-    def of(self, pixels: NDArray[np.uint8]) -> dict[str, Heat]:
+    def of(self, pixels: NDArray[np.uint8], keys: Sequence[str] | None = None) -> dict[str, Heat]:
         """Return key -> heat over the network's frame, h x w of its grid; below 0: speaks against it.
 
-        pixels: RGB, upright, any height x width x 3.
+        pixels: RGB, upright, any height x width x 3. keys: of `names`, one or more; all by default.
         """
         image = torch.from_numpy(self.info.preprocessing(pixels))[None].to(self.device)
-        scores = self._finding_scores if self.kind == "findings" else self._group_scores
-        return dict(zip(self.names, self._attribution(image, scores, len(self.names)), strict=True))
+        every = self._finding_scores if self.kind == "findings" else self._group_scores
+        wanted = list(self.names) if keys is None else list(keys)
+        places = [list(self.names).index(key) for key in wanted]
+        heats = self._attribution(image, lambda features: every(features)[:, places], len(places))
+        return dict(zip(wanted, heats, strict=True))
 
     def _finding_scores(self, features: Tensor) -> Tensor:
         logits: Tensor = self._network.heads[FINDINGS](features)

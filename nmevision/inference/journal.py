@@ -10,6 +10,8 @@ from nmevision.errors import RunError
 from nmevision.predictions import read_predictions
 
 PARTIAL = "predictions.partial.jsonl"
+SHARDS = "shards"
+"""Folder where the shards of one prediction meet (`nmevision.inference.shard_folder`)."""
 Answer = dict[str, Any]
 """One sample's outcome: id, status, message and `values`, column -> number (none where status is error)."""
 UNUSUAL = "unlike every training image: its answer has no ground"
@@ -33,6 +35,11 @@ class Journal:
         self.bundle_hash = bundle_hash
         self.answers: dict[str, Answer] = {}
         finished = out / "predictions.csv"
+        if (out / SHARDS).is_dir():
+            raise RunError(
+                f"{out} holds shards of a prediction that are not merged yet; continue each with --shard and --resume, "
+                "or choose another --out"
+            )
         if not resume and (finished.exists() or self.path.exists()):
             begun = (
                 "holds predictions already"
@@ -42,7 +49,8 @@ class Journal:
             raise RunError(f"{out} {begun}; continue it with --resume, or choose another --out")
         if resume:
             self._read_finished(finished, out / "run.json")
-            self._read_partial()
+            known = read_answers(self.path, bundle_hash)
+            self.answers |= {name: one for name, one in known.items() if one["status"] != "error"}
         out.mkdir(parents=True, exist_ok=True)
         self._stream: TextIO | None = None
 
@@ -75,7 +83,7 @@ class Journal:
         stored = _bundle_named_in(facts)
         if stored is None and self.path.is_file():
             return  # killed before run.json was written: the journal still holds all of the table
-        self._refuse_other(stored, table)
+        _refuse_other(stored, self.bundle_hash, table)
         predictions = read_predictions(table)
         numbers = predictions.numbers
         for row in predictions.frame.to_dict("records"):
@@ -87,28 +95,35 @@ class Journal:
                     "values": {name: row[name] for name in numbers},
                 }
 
-    def _read_partial(self) -> None:
-        """Take over the answers of an interrupted run; a line cut by a kill is ignored."""
-        if not self.path.is_file():
-            return
-        mine = False
-        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                answer = json.loads(line)
-            except ValueError:
-                continue
-            if "bundle" in answer:
-                self._refuse_other(answer["bundle"], self.path)
-                mine = True
-            elif mine and answer.get("status") != "error" and "id" in answer:
-                self.answers[answer["id"]] = answer
 
-    def _refuse_other(self, stored: str | None, path: Path) -> None:
-        if stored != self.bundle_hash:
-            raise RunError(
-                f"{path} was made by another model (bundle {str(stored)[:12]}, this is "
-                f"{self.bundle_hash[:12]}); choose another --out"
-            )
+def read_answers(path: Path, bundle_hash: str) -> dict[str, Answer]:
+    """Return the answers in a journal by id, the last of each; a line cut by a kill is ignored.
+
+    Raises RunError where another bundle gave them.
+    """
+    answers: dict[str, Answer] = {}
+    if not path.is_file():
+        return answers
+    mine = False
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            answer = json.loads(line)
+        except ValueError:
+            continue
+        if "bundle" in answer:
+            _refuse_other(answer["bundle"], bundle_hash, path)
+            mine = True
+        elif mine and "status" in answer and "id" in answer:
+            answers[answer["id"]] = answer
+    return answers
+
+
+def _refuse_other(stored: str | None, bundle_hash: str, path: Path) -> None:
+    if stored != bundle_hash:
+        raise RunError(
+            f"{path} was made by another model (bundle {str(stored)[:12]}, this is "
+            f"{bundle_hash[:12]}); choose another --out"
+        )
 
 
 def _bundle_named_in(facts: Path) -> str | None:

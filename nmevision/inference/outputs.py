@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from nmevision import __version__
 from nmevision.files import write_csv, write_json
@@ -26,6 +28,7 @@ RECORD = {
     "findings",
     "fields",
     "fusion",
+    "sets",
     "training",
 }
 RECORD |= {"validation", "versions"}
@@ -35,11 +38,15 @@ _LIBRARIES = {"openvino": ("openvino",), "onnx": ("onnxruntime",), "torch": ("to
 
 @dataclass(frozen=True)
 class Timing:
-    """How long it took (seconds), for how many images, and what ran the network."""
+    """How long it took (seconds), for how many images, and what ran the network.
+
+    shards: what each process noted where several did it; the seconds and images are then of all together.
+    """
 
     seconds: float
     images: int
     engine: Engine
+    shards: tuple[Mapping[str, Any], ...] = ()
 
 
 def write_outputs(out: Path, table: PredictionTable, bundle: Bundle, inputs: Inputs, timing: Timing) -> None:
@@ -82,6 +89,7 @@ def _facts(
             "precision": timing.engine.precision,
             "device": timing.engine.device,
             "batch_size": timing.engine.batch_size,
+            **({"shards": list(timing.shards)} if timing.shards else {}),
         },
         "versions": {
             "python": platform.python_version(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from nmevision.errors import ImageError
 from nmevision.files import atomic_path, sha256_of_text, write_json
 from nmevision.inference.heatmaps import Heat, HeatMaps, Kind, upright
 from nmevision.inference.inputs import Inputs
+from nmevision.inference.slide_heats import SlideHeats
+from nmevision.inference.slides import SlideOptions
 from nmevision.manifest import Sample
 from nmevision.manifest_checks import FINDING_PREFIX
 from nmevision.networks.bundle import Bundle
@@ -70,18 +73,24 @@ def safe_name(identity: str) -> str:
 
 
 def draw_overlays(
-    maps: HeatMaps, inputs: Inputs, table: PredictionTable, out: Path, max_pixels: int = DEFAULT_MAX_PIXELS
+    maps: HeatMaps,
+    inputs: Inputs,
+    table: PredictionTable,
+    out: Path,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    slides: SlideOptions | None = None,
 ) -> Overlays:
     """Write OUT/overlays for the answered rows of a prediction; what is there already is kept.
 
-    An image that cannot be read any more is named and left out.
+    slides: how whole slides were read. An image that cannot be read any more is named and left out.
     """
     folder, bundle = Path(out) / FOLDER, maps.bundle
     paths = {sample.id: sample for sample in inputs.samples}
     failed: dict[str, str] = {}
     drawn = reused = 0
     answered = table.answered
-    with progress_bar("overlays", len(answered)) as step:
+    sources = _Sources(maps, SlideHeats(maps, out, slides or SlideOptions()), max_pixels)
+    with progress_bar("overlays", len(answered)) as step, closing(sources.slides):
         for number, (_, row) in enumerate(answered.iterrows(), 1):
             sample = paths[row["id"]]
             record = folder / safe_name(sample.id) / f"{maps.kind}.json"
@@ -89,7 +98,7 @@ def draw_overlays(
                 reused += 1
             else:
                 try:
-                    _draw(maps, sample, row, record, bundle.hash, max_pixels)
+                    _draw(sources, sample, row, record)
                     drawn += 1
                 except ImageError as problem:
                     failed[sample.id] = str(problem)
@@ -98,20 +107,34 @@ def draw_overlays(
     return Overlays(folder / INDEX, drawn, reused, failed)
 
 
-def _draw(
-    maps: HeatMaps, sample: Sample, row: pd.Series, record: Path, bundle_hash: str, max_pixels: int
-) -> None:
+@dataclass(frozen=True)
+class _Sources:
+    """What maps are drawn with: of images, and of whole slides."""
+
+    maps: HeatMaps
+    slides: SlideHeats
+    max_pixels: int
+
+    def of(self, sample: Sample, keys: list[str]) -> tuple[dict[str, Heat], tuple[int, int]]:
+        """Return key -> heat, 0 or more, upright, and height and width of the image; raise ImageError."""
+        if is_slide(sample.path, self.maps.info.modality):
+            return self.slides.of(sample, keys, LONGEST)
+        pixels = read_image(sample.path, self.max_pixels).pixels
+        shape = pixels.shape[0], pixels.shape[1]
+        found = self.maps.of(pixels, keys) if keys else {}
+        frame = self.maps.info.preprocessing
+        return {key: upright(found[key], frame, shape, LONGEST) for key in keys}, shape
+
+
+def _draw(sources: _Sources, sample: Sample, row: pd.Series, record: Path) -> None:
     """Write one image's overlays, and last the record that says that they are whole."""
+    maps = sources.maps
     values = dict(_values(row, maps.names, maps.kind))
     present = {key: value for key, value in values.items() if value >= LEAST[maps.kind]}
-    if is_slide(sample.path, maps.info.modality):
-        raise ImageError("a whole slide: its tiles.csv and geojson/ say where")
-    pixels = read_image(sample.path, max_pixels).pixels
-    shape = pixels.shape[0], pixels.shape[1]
-    found = maps.of(pixels) if present else {}
+    heats, shape = sources.of(sample, list(present))
     entries = []
     for key, value in present.items():
-        heat = upright(found[key], maps.info.preprocessing, shape, LONGEST)
+        heat = heats[key]
         place = record.with_name(f"{key}.png")
         with atomic_path(place) as temporary:
             overlay_of(heat).save(temporary, format="PNG", optimize=True)
@@ -127,7 +150,7 @@ def _draw(
             }
         )
     absent = {key: round(value, 4) for key, value in values.items() if key not in present}
-    content = {"bundle": bundle_hash, "id": sample.id, "size": [shape[1], shape[0]]}
+    content = {"bundle": maps.bundle.hash, "id": sample.id, "size": [shape[1], shape[0]]}
     write_json(record, content | {"maps": entries, "not_drawn": absent})
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +20,26 @@ from nmevision.inference.engine import EngineChoice, engine_for
 from nmevision.inference.inputs import Inputs, inputs_from
 from nmevision.inference.journal import UNUSUAL, Answer, Journal, error_answer
 from nmevision.inference.outputs import Timing, write_outputs
-from nmevision.inference.slides import SlideOptions, SlideReader
-from nmevision.inference.tile_table import TileTable, write_tiles
+from nmevision.inference.slides import SlideOptions, SlideReader, Watch
+from nmevision.inference.tile_table import Row, TileTable, write_tiles
 from nmevision.manifest import Manifest, Sample
 from nmevision.networks.answers import AnswerMaker
 from nmevision.networks.bundle import Bundle, open_bundle
+from nmevision.networks.sets import with_sets
 from nmevision.predictions import DECIMALS, NOVELTY, PredictionTable, table_of
 from nmevision.progress import progress_bar
 
 Decoded = tuple[Sample, np.ndarray | None, str]
 """A sample, its network input (None where unreadable) and what there is to say about it."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Answers by sample id; how many samples were read just now, and in how many seconds."""
+
+    answers: dict[str, Answer]
+    images: int
+    seconds: float
 
 
 class Predictor:
@@ -73,6 +84,7 @@ class Predictor:
         resume: bool = False,
         split: str | None = None,
         slides: SlideOptions | None = None,
+        watch: Watch | None = None,
     ) -> PredictionTable:
         """Return one row per file of a folder or manifest, in a stable order.
 
@@ -81,31 +93,65 @@ class Predictor:
             Whole slides add tiles.csv and, for QuPath, geojson/.
         split: only the manifest's rows of this split.
         slides: how whole slides are read.
+        watch: told how far each whole slide is; what it raises ends the prediction.
         Raises DataError where there is nothing to predict on, RunError where `out` is taken.
         """
         inputs = where if isinstance(where, Inputs) else inputs_from(where, split)
-        journal = Journal(Path(out), self.bundle.hash, resume) if out is not None else None
+        slides = slides or SlideOptions()
+        if out is None:
+            return self.table(inputs, self.answer(inputs, slides, watch=watch).answers)
+        journal = Journal(Path(out), self.bundle.hash, resume)
+        tiles = TileTable(Path(out), frozenset(journal.answers))
+        found = self.answer(inputs, slides, journal, tiles, watch)
+        timing = Timing(found.seconds, found.images, self.engine)
+        table = self.write(Path(out), inputs, found.answers, tiles.slides(), timing)
+        tiles.remove()
+        journal.remove()
+        return table
+
+    def answer(
+        self,
+        inputs: Inputs,
+        slides: SlideOptions,
+        journal: Journal | None = None,
+        tiles: TileTable | None = None,
+        watch: Watch | None = None,
+    ) -> Answered:
+        """Return an answer for every sample; those that the journal holds already are not asked again.
+
+        journal, tiles: where everything is kept as it comes; they stay, for whoever writes the tables.
+        """
         known = journal.answers if journal is not None else {}
         todo = [sample for sample in inputs.samples if sample.id not in known]
-        tiles = TileTable(Path(out), frozenset(known)) if out is not None else None
-        modality = self.bundle.info.modality
-        whole = [sample for sample in todo if is_slide(sample.path, modality)]
+        whole = [sample for sample in todo if is_slide(sample.path, self.bundle.info.modality)]
         apart = {sample.id for sample in whole}
         images = [sample for sample in todo if sample.id not in apart]
         started, answers = time.perf_counter(), dict(known)
         try:
             with progress_bar("predicting", len(inputs.samples)) as step:
                 self._answer(images, answers, journal, step)
-                self._answer_slides(whole, answers, journal, step, tiles, slides or SlideOptions())
+                self._answer_slides(whole, answers, journal, step, tiles, slides, watch)
         finally:
             if journal is not None:
                 journal.close()
-        table = self._table(inputs, answers)
-        if out is not None and journal is not None and tiles is not None:
-            write_tiles(Path(out), tiles, self.bundle.info.taxonomy.keys)
-            timing = Timing(time.perf_counter() - started, len(todo), self.engine)
-            write_outputs(Path(out), table, self.bundle, inputs, timing)
-            journal.remove()
+        return Answered(answers, len(todo), time.perf_counter() - started)
+
+    def write(
+        self,
+        out: Path,
+        inputs: Inputs,
+        answers: Mapping[str, Answer],
+        tiles: Mapping[str, list[Row]],
+        timing: Timing,
+    ) -> PredictionTable:
+        """Write all tables to `out`, in the order of the inputs, and return the predictions.
+
+        tiles: of each whole slide, by its id.
+        """
+        table = self.table(inputs, answers)
+        in_order = {sample.id: tiles[sample.id] for sample in inputs.samples if sample.id in tiles}
+        write_tiles(out, in_order, self.bundle.info.taxonomy.keys)
+        write_outputs(out, table, self.bundle, inputs, timing)
         return table
 
     def _answer(
@@ -132,12 +178,13 @@ class Predictor:
         step: Callable[[int], None],
         tiles: TileTable | None,
         options: SlideOptions,
+        watch: Watch | None,
     ) -> None:
         """Fill `answers` slide by slide; one that is interrupted is begun again by the next run."""
         reader = SlideReader(self.bundle.info, self.engine, self.maker, options)
         try:
             for sample in todo:
-                answer, rows = reader.answer(sample)
+                answer, rows = reader.answer(sample, watch)
                 answers[sample.id] = answer
                 if tiles is not None:
                     tiles.add(sample.id, rows)
@@ -202,7 +249,7 @@ class Predictor:
             found.append({"id": sample.id, "status": status, "message": message, "values": values})
         return found
 
-    def _table(self, inputs: Inputs, answers: dict[str, Answer]) -> PredictionTable:
+    def table(self, inputs: Inputs, answers: Mapping[str, Answer]) -> PredictionTable:
         """Return the answers as a table in the order of the inputs."""
         rows = [answers[sample.id] for sample in inputs.samples]
         frame = pd.DataFrame(
@@ -218,7 +265,10 @@ class Predictor:
         if inputs.has_sources:
             frame["source"] = [sample.source for sample in inputs.samples]
         taxonomy = self.bundle.info.taxonomy
-        return table_of(frame, [row["values"] for row in rows], taxonomy.keys, taxonomy.group_of)
+        table = table_of(frame, [row["values"] for row in rows], taxonomy.keys, taxonomy.group_of)
+        sets, modality = self.bundle.info.sets, self.bundle.info.modality
+        slides = [one.id for one in inputs.samples if is_slide(one.path, modality)] if sets else []
+        return with_sets(table, sets, slides)
 
 
 def _batches(items: Iterable[Decoded], size: int) -> Iterator[list[Decoded]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,6 +36,10 @@ class SlideOptions:
     aggregate: Aggregation = "topk"
 
 
+Watch = Callable[[str, int, int], None]
+"""Told of a slide while it is read: its id, how many tiles are read, and of how many."""
+
+
 def want_of(info: BundleInfo, options: SlideOptions, stated: float | None = None) -> Want:
     """Return how a slide is read for a bundle.
 
@@ -60,7 +65,7 @@ class SlideReader:
         """End the process that reads the slides."""
         self._process.stop()
 
-    def answer(self, sample: Sample) -> tuple[Answer, list[dict[str, Any]]]:
+    def answer(self, sample: Sample, watch: Watch | None = None) -> tuple[Answer, list[dict[str, Any]]]:
         """Return a slide's answer, and a row per tile; whatever is wrong with it becomes an error answer."""
         try:
             if self._info.modality != "histology":
@@ -68,13 +73,19 @@ class SlideReader:
                     f"{sample.path.name!r} is a whole slide, and this model reads clinical photographs: leave it out"
                 )
             plan = self._process.open(sample.path, want_of(self._info, self._options, sample.mpp))
-            tiles, columns = self._read()
+
+            def step(done: int) -> None:
+                if watch is not None:
+                    watch(sample.id, done, len(plan.tiles))
+
+            tiles, columns = self._read(step)
             return self._summed(sample, plan, tiles, columns)
         except ImageError as problem:
             return error_answer(sample.id, str(problem)), []
 
-    def _read(self) -> tuple[list[TileRead], list[Columns]]:
-        """Run the network over the tiles as they come; their pixels are let go at once."""
+    def _read(self, step: Callable[[int], None]) -> tuple[list[TileRead], list[Columns]]:
+        """Run the network over the tiles as they come; their pixels are let go at once. step: told how many."""
+        step(0)
         seen: list[TileRead] = []
         parts: list[Columns] = []
         waiting: list[np.ndarray] = []
@@ -85,6 +96,7 @@ class SlideReader:
             if len(waiting) == self._engine.batch_size:
                 parts.append(self._maker.from_outputs(self._engine.outputs(waiting)))
                 waiting = []
+            step(len(seen))
         if waiting:
             parts.append(self._maker.from_outputs(self._engine.outputs(waiting)))
         return seen, parts

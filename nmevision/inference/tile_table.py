@@ -39,19 +39,8 @@ class TileTable:
             stream.write("\n" * torn + json.dumps({"id": identity, "tiles": rows}) + "\n")
         self._added.add(identity)
 
-    def finish(self) -> None:
-        """Write tiles.csv where a tile was read."""
-        rows = [row for rows in self._slides().values() for row in rows]
-        if rows:
-            write_csv(self._out / TILES, pd.DataFrame(rows), DECIMALS)
-        self._path.unlink(missing_ok=True)
-
-    def of_slides(self) -> Iterator[tuple[str, list[Row]]]:
-        """Yield every slide's id and tiles."""
-        yield from self._slides().items()
-
-    def _slides(self) -> dict[str, list[Row]]:
-        """Return every slide's tiles: of an earlier finished run, and of this one's file."""
+    def slides(self) -> dict[str, list[Row]]:
+        """Return every slide's tiles by id: of an earlier finished run, and of this one's file."""
         slides: dict[str, list[Row]] = {}
         finished = self._out / TILES
         if finished.is_file():
@@ -67,6 +56,10 @@ class TileTable:
                 slides[line["id"]] = line["tiles"]
         return slides
 
+    def remove(self) -> None:
+        """Delete the file: everything is in tiles.csv."""
+        self._path.unlink(missing_ok=True)
+
     def _lines(self) -> Iterator[Mapping[str, Any]]:
         if not self._path.is_file():
             return
@@ -80,9 +73,14 @@ class TileTable:
                     yield line
 
 
-def write_tiles(out: Path, tiles: TileTable, diagnoses: Sequence[str]) -> None:
-    """Write tiles.csv and, for QuPath, one GeoJSON per slide; nothing where there was no slide."""
-    for identity, rows in tiles.of_slides():
+def write_tiles(out: Path, slides: Mapping[str, list[Row]], diagnoses: Sequence[str]) -> None:
+    """Write tiles.csv and, for QuPath, one GeoJSON per slide; nothing where there was no slide.
+
+    slides: the tiles of each by its id, in the order of the table.
+    """
+    for identity, rows in slides.items():
         if rows:
             write_geojson(out / FOLDER / file_name(identity), rows, diagnoses)
-    tiles.finish()
+    every = [row for rows in slides.values() for row in rows]
+    if every:
+        write_csv(out / TILES, pd.DataFrame(every), DECIMALS)

@@ -16,8 +16,12 @@ from nmevision.inference.outputs import CASES, FACTS, PREDICTIONS
 from nmevision.manifest_checks import FINDING_PREFIX
 from nmevision.networks.answers import AnswerMaker, Columns
 from nmevision.networks.bundle import Bundle, open_bundle
+from nmevision.networks.sets import BY_HAND
 from nmevision.predictions import (
     DECIMALS,
+    SET,
+    SET_GROUPS,
+    SET_LEVEL,
     PredictionTable,
     by_case,
     read_predictions,
@@ -48,6 +52,7 @@ def correct(
     given = _given(answered["id"], [f.key for f in bundle.info.findings], settings, grades)
     columns = {name: answered[name].to_numpy(np.float64) for name in table.numbers}
     corrected = _table(table, AnswerMaker(bundle).fused(columns, given), bundle)
+    _keep_sets(table, corrected, set(answered["id"][_touched(given, len(answered))]))
     corrected.write(out / PREDICTIONS)
     write_csv(out / CASES, by_case(corrected, bundle.info.taxonomy.group_of), DECIMALS)
     counts = {key: int((~np.isnan(values)).sum()) for key, values in given.items()}
@@ -61,6 +66,21 @@ def changes(before: PredictionTable, after: PredictionTable) -> str:
     other = pairs[pairs["diagnosis_x"] != pairs["diagnosis_y"]]
     lines = [f"{row.id}: {row.diagnosis_x} -> {row.diagnosis_y}" for row in other.itertuples()]
     return "\n".join([*lines, f"{len(other)} of {len(pairs)} answers name another diagnosis"])
+
+
+def _touched(given: Columns, n: int) -> np.ndarray:
+    """Return which of n images a person graded."""
+    return np.any([~np.isnan(grades) for grades in given.values()] or [np.zeros(n, bool)], axis=0)
+
+
+def _keep_sets(before: PredictionTable, after: PredictionTable, by_hand: set[str]) -> None:
+    """Take over the prediction sets but of the images graded `by_hand`: no level was calibrated with such grades."""
+    place = list(after.frame.columns).index("diagnosis") + 1
+    mine = before.frame["id"].isin(list(by_hand))
+    for name in (SET_LEVEL, SET_GROUPS, SET):
+        if name in before.frame:
+            kept = before.frame[name] if name == SET_LEVEL else before.frame[name].mask(mine, BY_HAND)
+            after.frame.insert(place, name, kept)
 
 
 def _facts(predictions: Path, bundle: Bundle) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nmevision.config import ExperimentConfig
+from nmevision.journeys.frozen_features import look_once
 from nmevision.journeys.model_card import write_results
 from nmevision.journeys.predict_and_evaluate import predict_and_evaluate
 from nmevision.journeys.train_mil import train_mil
@@ -18,7 +19,7 @@ def train_and_test(config: ExperimentConfig, resume: bool = False) -> Trained | 
     how many configurations were tried on this manifest, and the bundle's card shows the results.
     Returns None on all processes but the first.
     """
-    trained = train_mil(config, resume) if config.mil else train(config, resume)
+    trained = train_only(config, resume)
     if trained is None:
         return None
     print(f"bundle: {trained.bundle.folder.resolve()}")
@@ -31,3 +32,8 @@ def train_and_test(config: ExperimentConfig, resume: bool = False) -> Trained | 
     else:
         print("no test rows: evaluate on held-out images with `nmevision predict` and `nmevision evaluate`")
     return trained
+
+
+def train_only(config: ExperimentConfig, resume: bool = False) -> Trained | None:
+    """Train a bundle and leave the test rows unopened, as a sweep does; None on all processes but the first."""
+    return train_mil(config, resume) if config.mil else train(config, resume, look_once)

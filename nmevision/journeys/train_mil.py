@@ -10,17 +10,18 @@ import numpy as np
 import torch
 
 from nmevision.config import ExperimentConfig
-from nmevision.errors import ConfigError, DataError
-from nmevision.inference.features import Extractor, Features, bundle_extractor, extract
+from nmevision.errors import ConfigError
+from nmevision.inference.features import Features, bundle_extractor
+from nmevision.journeys.frozen_features import features_for
 from nmevision.networks.bundle import Bundle, open_bundle, refuse_existing, save_bundle
 from nmevision.networks.classifier import Classifier
 from nmevision.networks.novelty import fit as fit_novelty
 from nmevision.networks.tasks import ATTENTION, DIAGNOSIS
 from nmevision.training.mil import Bags, Fitted, bags_of, fit_bags
-from nmevision.training.preparation import Asked, Prepared, describe, prepare, read_input
+from nmevision.training.preparation import Asked, Prepared, describe, read_input
 from nmevision.training.record import bundle_record
-from nmevision.training.run import Trained
-from nmevision.training.run_folder import configurations_tried, open_run
+from nmevision.training.run import Trained, begin, finished
+from nmevision.training.run_folder import configurations_tried
 from nmevision.training.starting import StartingNetwork
 
 FEATURES_FILE = "features.safetensors"
@@ -53,19 +54,13 @@ def train_mil(config: ExperimentConfig, resume: bool = False) -> Trained:
     base = open_bundle(Path(settings.bundle))
     _judge_base(config, base)
     manifest, taxonomy = read_input(config)
-    asked = Asked((), ())
-    run = open_run(config, manifest.fingerprint, resume)
-    try:
-        prepared = prepare(config, manifest, taxonomy, asked, run)
-    except DataError:
-        if not resume:
-            run.discard()
-        raise
-    tried = configurations_tried(run.path.parent, prepared.fingerprint)
+    run, prepared = begin(config, manifest, taxonomy, Asked((), ()), resume)
     if target.exists():
-        return Trained(open_bundle(target), run.path, prepared.part("test"), tried)
+        return finished(config, prepared, run, target)
+    tried = configurations_tried(run.path.parent, prepared.fingerprint)
     print(describe(prepared))
-    features = _features(bundle_extractor(base), settings.features, prepared, run.path)
+    path = Path(settings.features) if settings.features else run.path / FEATURES_FILE
+    features = features_for(bundle_extractor(base), prepared, path, config.data.max_pixels)
     parts = {split: _split(prepared, split, features) for split in ("train", "val")}
     fitted = fit_bags(
         parts["train"].bags,
@@ -89,14 +84,6 @@ def _judge_base(config: ExperimentConfig, base: Bundle) -> None:
         raise ConfigError(
             f"mil.bundle={base.folder} reads {base.info.modality} images, not {config.modality}"
         )
-
-
-def _features(extractor: Extractor, path: str | None, prepared: Prepared, run: Path) -> Features:
-    """Return the features of the training and validation images, computed once; test images stay unread."""
-    used = prepared.manifest.select(prepared.manifest.frame["split"] != "test")
-    features, outcome = extract(extractor, used, Path(path) if path else run / FEATURES_FILE)
-    print(outcome.text)
-    return features
 
 
 def _split(prepared: Prepared, split: str, features: Features) -> _Split:
@@ -138,9 +125,8 @@ def _save(
         used, start, prepared, {"epoch": fitted.epoch - 1}, outputs, bags.labels[:, None], tried
     )
     record |= {"phantom": record["phantom"] or info.phantom, "validation": _facts(record, parts["val"])}
-    seen = prepared.manifest.frame.loc[prepared.manifest.frame["split"] != "test", "sha256"].tolist()
     usual = fit_novelty(parts["train"].values, parts["val"].values)
-    return save_bundle(target, network, record, [*seen, *base.seen], usual)
+    return save_bundle(target, network, record, [*prepared.seen, *base.seen], usual)
 
 
 def _facts(record: dict[str, Any], val: _Split) -> dict[str, Any]:

@@ -44,6 +44,13 @@ def route_of(info: BundleInfo) -> KnowledgeRoute:
     )
 
 
+def of_learned(learned: Floats, has_images: NDArray[np.bool_]) -> Floats:
+    """Return N x D shares among the diagnoses that have training images alone, 0 for the others."""
+    learned = np.where(has_images, learned, 0)
+    total = learned.sum(axis=1, keepdims=True)
+    return np.divide(learned, total, out=np.zeros_like(learned), where=total > 0)
+
+
 class Graded(NamedTuple):
     """What a network sees of N images: expected grades and their spreads, N x J, and what is in the field."""
 
@@ -86,9 +93,7 @@ class AnswerMaker:
             columns[ATTENTION] = np.asarray(outputs[ATTENTION], np.float64)[:, 0]
         if not self.info.findings:
             return self._named(PROBABILITY_PREFIX, learned) | columns
-        learned = np.where(self._has_images, learned, 0)
-        total = learned.sum(axis=1, keepdims=True)
-        learned = np.divide(learned, total, out=np.zeros_like(learned), where=total > 0)
+        learned = of_learned(learned, self._has_images)
         temperatures = [finding.temperature for finding in self.info.findings]
         seen = graded(outputs, temperatures, self.info.fields)
         columns |= self._named(LEARNED_PREFIX, learned)

@@ -26,6 +26,7 @@ from nmevision.licences import forbidden
 from nmevision.networks.card import card_of
 from nmevision.networks.graph import GRAPH, GraphInfo
 from nmevision.networks.novelty import FeatureNovelty
+from nmevision.networks.sets import PredictionSets
 from nmevision.preprocessing import Preprocessing
 from nmevision.schema import Record, validate
 from nmevision.taxonomy import Taxonomy
@@ -90,6 +91,9 @@ class BundleInfo(Record):
     fusion: Fusion | None = Field(
         default=None, description="how the learned and the knowledge route are pooled"
     )
+    sets: PredictionSets | None = Field(
+        default=None, description="what an answer cannot rule out; None: not fitted, no set is told"
+    )
     graph: GraphInfo | None = Field(
         default=None, description="how the portable graph was checked; None: there is none, torch runs it"
     )
@@ -108,6 +112,8 @@ class BundleInfo(Record):
             raise ValueError(f"the network has {graded} outputs for {len(self.findings)} findings")
         if (self.fusion is None) != (not self.findings):
             raise ValueError("a fusion goes with findings, and findings with a fusion")
+        if self.sets is not None and self.taxonomy.keys != tuple(one.key for one in self.sets.diagnoses):
+            raise ValueError("the prediction sets are not of the taxonomy's diagnoses")
         if (self.graph is None) != (GRAPH not in self.files):
             raise ValueError(f"a record of the graph goes with {GRAPH}, and {GRAPH} with a record")
         return self

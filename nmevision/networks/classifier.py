@@ -66,7 +66,9 @@ class Classifier(nn.Module):
         views: 1, or the mean over 4 mirrored looks, or over these and their quarter turns (8; square images).
         """
         layout = torch.channels_last if images.is_contiguous(memory_format=torch.channels_last) else None
-        looks = [images, images.flip(3), images.flip(2), images.flip(2, 3)][:views]
+        looks = [images]
+        if views > 1:
+            looks += [images.flip(3), images.flip(2), images.flip(2, 3)]
         if views == 8:
             looks += [look.transpose(2, 3) for look in looks]
         features = [
@@ -74,3 +76,13 @@ class Classifier(nn.Module):
         ]
         found = {task: mean_of([head(f) for f in features]) for task, head in self.heads.items()}
         return {name: v.float().cpu() for name, v in (found | {FEATURES: mean_of(features)}).items()}
+
+
+def heads_of(network: Classifier) -> Classifier:
+    """Return the network's own heads behind no backbone: in place of images it takes their N x `width` features.
+
+    What it learns, `network` has learned.
+    """
+    alone = Classifier(nn.Identity(), 0, {})
+    alone.heads = network.heads
+    return alone

@@ -22,6 +22,8 @@ from nmevision.predictions import (
     LEARNED_PREFIX,
     NOVELTY,
     PROBABILITY_PREFIX,
+    SET,
+    SET_GROUPS,
     SPREAD_PREFIX,
     PredictionTable,
     read_predictions,
@@ -124,6 +126,7 @@ def _about(facts: dict[str, Any]) -> dict[str, Any]:
         "nmevision": str(facts.get("nmevision", "")),
         "temperature": model.get("temperature"),
         "validation_images": model.get("validation", {}).get("images"),
+        "sets": model.get("sets"),
     }
 
 
@@ -143,7 +146,8 @@ def rows_of(answers: Answers, findings: list[str], fields: list[str]) -> list[di
     }
     arrays = {name: _numbers(frame, columns) for name, columns in spoken.items()}
     single = {name: _numbers(frame, [name]) for name in (NOVELTY, FIT)}
-    texts = {name: frame[name] if name in frame else [""] * len(frame) for name in ("patient_id", "source")}
+    told = {"patient_id": "patient_id", "source": "source", "set": SET, "set_groups": SET_GROUPS}
+    texts = {key: frame[name].tolist() if name in frame else [""] * len(frame) for key, name in told.items()}
     rows = []
     for i, (identity, path, status, message) in enumerate(
         frame[["id", "path", "status", "message"]].itertuples(index=False, name=None)

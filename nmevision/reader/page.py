@@ -20,13 +20,15 @@ from nmevision.knowledge.tables import MODALITIES, Modality
 from nmevision.progress import progress_bar
 from nmevision.reader.cases import page_data, read_answers
 from nmevision.reader.pictures import Origin, Pictures, finder, pictures_of
+from nmevision.reader.references import References, add_references
 from nmevision.reader.tables import reasoning_tables
 
 REPORT = "report.html"
 REASONING = ("numbers.js", "reasoning.js", "routes.js", "clinical.js", "answering.js")
 """The scripts that compute: no page, no state."""
 PAGE = (
-    *("dom.js", "state.js", "corrections.js", "viewer.js", "answer.js", "panels.js", "findings.js"),
+    *("dom.js", "state.js", "corrections.js", "viewer.js", "answer.js", "sets.js", "references.js"),
+    *("panels.js", "findings.js"),
     *("clinical_form.js", "summary.js", "rows.js", "worklist.js", "case.js", "form.js", "main.js"),
 )
 """The scripts that draw, in the order in which they need one another."""
@@ -41,6 +43,7 @@ def write_reader_page(
     images: bool = True,
     heavy_beside: bool = False,
     images_from: Path | None = None,
+    references: References | None = None,
 ) -> Path:
     """Write the page of a folder of predictions and return where it lies.
 
@@ -51,13 +54,15 @@ def write_reader_page(
         heavy_beside: put large images into a folder beside the page, NAME_files/, and only small ones into it.
         images_from: the folder, manifest or image that was predicted on. Without it, images are looked for in
             the predictions' folder and its images/ only.
+        references: the reference cases nearest to each image, shown beside its answer.
 
     Raises:
         RunError: the folder holds no whole prediction. DataError: its table is broken.
     """
     folder = Path(predictions_folder)
     path = Path(out) if out is not None else folder / REPORT
-    data = page_data(read_answers(folder))
+    answers = read_answers(folder)
+    data = page_data(answers)
     beside = path.parent / f"{path.stem}_files" if heavy_beside and images else None
     pictures = Pictures()
     if images:
@@ -67,6 +72,8 @@ def write_reader_page(
             pictures = pictures_of(data["rows"], origin, beside, step)
         for i, own in pictures.of_row.items():
             data["rows"][i] |= own
+    if references is not None:
+        add_references(data, references, answers.taxonomy, pictures if images else None)
     data["pictures"] = {
         "wanted": images,
         "missing": pictures.missing,
@@ -81,7 +88,13 @@ def write_reader_page(
 
 
 def write_page(
-    predictions: Path | None, out: Path | None, form: bool, modality: str, images: Path | None, beside: bool
+    predictions: Path | None,
+    out: Path | None,
+    form: bool,
+    modality: str,
+    images: Path | None,
+    beside: bool,
+    references: References | None = None,
 ) -> Path:
     """Write what `nmevision report` was asked for and return where it lies.
 
@@ -90,7 +103,9 @@ def write_page(
     if form == (predictions is not None):
         raise ConfigError("give the folder of a prediction, or --form with --out FILE, and not both")
     if predictions is not None:
-        return write_reader_page(predictions, out, heavy_beside=beside, images_from=images)
+        return write_reader_page(
+            predictions, out, heavy_beside=beside, images_from=images, references=references
+        )
     known = next((key for key in MODALITIES if key == modality), None)
     if known is None:
         hint = did_you_mean(modality, MODALITIES)

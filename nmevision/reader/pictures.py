@@ -86,6 +86,10 @@ class Pictures:
             own["overlays"].append([name, self._place(f"{row + 1:05d}-{number:02d}.webp", drawn)])
         self.of_row[row] = own
 
+    def add_small(self, webp: bytes) -> int:
+        """Keep a picture that belongs to no row, in the page; return its number."""
+        return self._keep(_uri(webp))
+
     def _place(self, name: str, webp: bytes) -> int:
         """Keep a large picture: in the page, or under `name` beside it."""
         return self._keep(_uri(webp) if self.beside is None else _put_beside(self.beside, name, webp))
@@ -214,6 +218,12 @@ def _decoded(path: Path) -> Image.Image | None:
         return None
 
 
+def thumbnail_of(path: Path, side: int) -> bytes | None:
+    """Return an image as WebP of at most `side` pixels, without metadata; None where it cannot be read."""
+    picture = _decoded(path)
+    return None if picture is None else _encoded(_fit(picture, side))
+
+
 def _fit(picture: Image.Image, side: int) -> Image.Image:
     """Return a picture with a longer side of at most `side` pixels."""
     if max(picture.size) <= side:
@@ -231,12 +241,13 @@ def _encoded(picture: Image.Image) -> bytes:
 
 
 def overlay_index(folder: Path) -> Overlays:
-    """Return name and file (below overlays/) of every image's overlays, as `predict --overlays` lists them."""
+    """Return name and file (below overlays/) of every image's overlays, the strongest first."""
     try:
         content = json.loads((folder / OVERLAYS / INDEX).read_text(encoding="utf-8"))
         return {
             str(image["id"]): [
-                (f"{one['name']} {float(one['value']):.2f}", str(one["file"])) for one in image["maps"]
+                (f"{one['name']} {float(one['value']):.2f}", str(one["file"]))
+                for one in sorted(image["maps"], key=lambda one: -float(one["value"]))
             ]
             for image in content["images"]
         }

@@ -18,6 +18,8 @@ LINE = 15
 """Height of a line of text."""
 LETTERS, BOLD_LETTERS = 58, 48
 """Letters that fit into a line of notes, and of the title."""
+NAME_LETTERS = 24
+"""Letters of a row's name that fit beside its figures."""
 LEFT, RIGHT = 56, 14
 DASHES = ("", "7 3", "2 3", "9 3 2 3", "1 2", "5 2", "3 5")
 """Besides its colour each curve has its own dashes."""
@@ -228,7 +230,10 @@ def forest(
         parts.append(mark.format(place, top, bottom))
     for i, row in enumerate(rows):
         y = top + 34 * i
-        parts.append(written(4, y + 13, textwrap.shorten(row.name, 24, placeholder=" …"), "halo"))
+        name = (
+            row.name if len(row.name) <= NAME_LETTERS else f"{row.name[: NAME_LETTERS - 1]}…"
+        )  # often one word
+        parts.append(written(4, y + 13, name, "halo"))
         parts.append(written(WIDTH - 4, y + 13, row.says, "halo", "end"))
         if not math.isnan(row.low):
             parts.append(

@@ -65,7 +65,7 @@ class Desk:
                 self._receiving.pop(job.id, None)
             self._discard(job)
             raise
-        if job.taken:
+        if job.shown:
             self._queue.put(job)
         else:
             job.end("failed", "none of the files could be taken; each says why")
@@ -203,9 +203,15 @@ class Desk:
 
     def _run(self, job: Job) -> None:
         """Predict one job; whatever happens to it, the next one is not touched."""
-        rows = [{"id": file.name, "path": file.stored} for file in job.taken]
+        rows = [{"id": file.name, "path": file.stored} for file in job.shown]
+
+        def watch(identity: str, done: int, of: int) -> None:
+            if job.dropped:
+                raise Refusal(410, "removed while it was read")  # a slide may have minutes to go
+            job.note_tiles(identity, done, of)
+
         try:
-            table = self._predictor.predict(manifest_of(rows, job.images), job.results)
+            table = self._predictor.predict(manifest_of(rows, job.images), job.results, watch=watch)
             job.take_answers(table)
             job.end("done", "" if job.dropped else write_results(job, self._write_page))
         except (NmevisionError, Refusal) as problem:

@@ -6,23 +6,25 @@ import json
 import threading
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal
+from pathlib import Path, PurePosixPath
+from typing import Literal, get_args
 
 from nmevision.inference.journal import PARTIAL
 from nmevision.predictions import GROUP_PREFIX, PROBABILITY_PREFIX, PredictionTable
 
-FileState = Literal["waiting", "ok", "flagged", "error", "refused"]
+FileState = Literal["waiting", "ok", "flagged", "error", "part", "refused"]
 JobState = Literal["waiting", "running", "done", "failed"]
 IMAGES, RESULTS = "images", "results"
+STATES: tuple[FileState, ...] = get_args(FileState)
 
 
 @dataclass
 class JobFile:
     """One uploaded file. stored: its name in the job's folder, "" where it was not taken; size in bytes.
 
-    message: ends a sentence that begins with the file's name. diagnosis, group and their probabilities: the answer,
-        once there is one.
+    state: a `part` is read with another file, the slide that it belongs to. message: ends a sentence that begins with
+        the file's name. diagnosis, group and their probabilities: the answer, once there is one. sent: the folders and
+        the name that it was sent under. tiles: of a whole slide, once they are known; tiles_read: those that are read.
     """
 
     number: int
@@ -35,6 +37,9 @@ class JobFile:
     probability: float | None = None
     group: str = ""
     group_probability: float | None = None
+    sent: tuple[str, ...] = ()
+    tiles: int | None = None
+    tiles_read: int = 0
 
 
 @dataclass(eq=False)
@@ -64,13 +69,18 @@ class Job:
 
     @property
     def taken(self) -> list[JobFile]:
-        """Return the files that the network is shown."""
+        """Return the files that were taken in."""
         return [file for file in self.files if file.stored]
+
+    @property
+    def shown(self) -> list[JobFile]:
+        """Return the files that the network is shown: all that were taken but the parts of slides."""
+        return [file for file in self.taken if file.state != "part"]
 
     def counts(self) -> dict[str, int]:
         """Return how many files have each state."""
         states = [file.state for file in self.files]
-        return {state: states.count(state) for state in ("waiting", "ok", "flagged", "error", "refused")}
+        return {state: states.count(state) for state in STATES}
 
     def follow(self) -> None:
         """Note what the prediction has answered so far: it writes a journal while it works."""
@@ -88,6 +98,13 @@ class Job:
                 answer = json.loads(line)
                 if answer.get("id") in by_name:
                     self._note(by_name[answer["id"]], answer["status"], answer["message"])
+
+    def note_tiles(self, identity: str, done: int, of: int) -> None:
+        """Note how far a whole slide is: the id of its row, tiles read, and of how many."""
+        with self._lock:
+            for file in self.files:
+                if file.name == identity:
+                    file.tiles_read, file.tiles = done, of
 
     def take_answers(self, table: PredictionTable) -> None:
         """Note the answers of the finished prediction."""
@@ -110,4 +127,6 @@ class Job:
     @staticmethod
     def _note(file: JobFile, status: FileState, message: str) -> None:
         file.state = status
-        file.message = message.removeprefix(f"{file.stored!r} ")  # the name that the user does not know
+        file.message = message.removeprefix(
+            f"{PurePosixPath(file.stored).name!r} "
+        )  # the name that the user does not know

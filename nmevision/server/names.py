@@ -40,6 +40,15 @@ def shown_name(sent: str, number: int) -> str:
     return f"'{name}" if name.startswith(_FORMULA) else name
 
 
+def sent_parts(sent: str) -> tuple[str, ...]:
+    r"""Return the folders and the name that a file was sent under, without what leads nowhere or upwards.
+
+    >>> sent_parts("scan/./a\\../b.dat"), sent_parts("")
+    (('scan', 'a', 'b.dat'), ())
+    """
+    return tuple(part for part in re.split(r"[\\/]", sent) if part.strip(". "))
+
+
 def _visible(text: str) -> str:
     composed = unicodedata.normalize("NFC", text)
     return "".join("\ufffd" if unicodedata.category(one) in _HIDDEN else one for one in composed).strip()

@@ -24,7 +24,7 @@ class FileAnswer(BaseModel):
     name: str = Field(description="what it is called here; a row's id in predictions.csv")
     state: FileState = Field(
         description="waiting; ok: answered; flagged: answered, but read the message; error: not answered; "
-        "refused: not taken from the upload"
+        "part: belongs to a slide of several files; refused: not taken from the upload"
     )
     message: str = Field(description="what there is to say about it, going on from its name")
     diagnosis: str = Field(
@@ -33,6 +33,8 @@ class FileAnswer(BaseModel):
     probability: float | None = Field(description="of that diagnosis, calibrated, 0 to 1")
     group: str = Field(description="the most probable group of diagnoses: what an H&E section can tell")
     group_probability: float | None = Field(description="of that group, 0 to 1")
+    tiles: int | None = Field(description="of a whole slide, once they are known; null for an image")
+    tiles_read: int = Field(description="how many of them are read")
 
 
 class JobAnswer(BaseModel):
@@ -100,6 +102,8 @@ def job_answer(job: Job, waiting_before: int, limits: Limits, keeps: bool) -> Jo
                 probability=file.probability,
                 group=file.group,
                 group_probability=file.group_probability,
+                tiles=file.tiles,
+                tiles_read=file.tiles_read,
             )
             for file in list(job.files)
         ],

@@ -22,7 +22,8 @@ from nmevision.data.file_kinds import (
 )
 from nmevision.server.jobs import JobFile
 from nmevision.server.limits import Limits, Refusal, size_in_words
-from nmevision.server.names import shown_name, unique_name
+from nmevision.server.names import sent_parts, shown_name, unique_name
+from nmevision.server.slide_files import may_be_part, put_together
 
 BUFFER = 128 * 1024
 """Bytes of one upload that are gathered before they are parsed and written, in another thread."""
@@ -94,6 +95,7 @@ class FilesWriter:
             raise Refusal(400, "the form is cut short: send it again")
         if not self.files:
             raise Refusal(400, "the form holds no file: send at least one, under any field name")
+        put_together(self.files, self._folder)
         return self.files
 
     def close(self) -> None:
@@ -128,7 +130,9 @@ class FilesWriter:
             )
         number = len(self.files) + 1
         sent = options[b"filename"].decode("utf-8", "replace")
-        self._file = JobFile(number, unique_name(shown_name(sent, number), self._names))
+        self._file = JobFile(
+            number, unique_name(shown_name(sent, number), self._names), sent=sent_parts(sent) or ("",)
+        )
         self.files.append(self._file)
         self._stream = self._path(self._file).open("xb")
 
@@ -161,6 +165,8 @@ class FilesWriter:
         if suffix:
             file.stored = f"{path.name}{suffix}"
             path.rename(path.with_name(file.stored))
+        elif head and may_be_part(file.sent):
+            file.stored, file.state = path.name, "part"
         else:
             words = "is empty (0 bytes): copy or download it again" if not head else why_no_image(head)
             self._refuse(file, words)

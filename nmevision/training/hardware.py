@@ -1,4 +1,4 @@
-"""What this machine is fast at: device and number format for training."""
+"""What this machine is fast at: device, number format and memory layout for training."""
 
 from __future__ import annotations
 
@@ -7,17 +7,27 @@ from dataclasses import dataclass
 
 import torch
 
+from nmevision.networks.backbones import best_memory_format
+
 BF16, FP32 = "bf16-mixed", "32-true"
 """Lightning's words: weights stay float32 in both; bf16 is used inside convolutions and products."""
+LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
+"""How images and activations lie in memory; the values are the same to the last digits."""
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """Where and how to train: Lightning's accelerator, number of devices and precision."""
+    """Where and how to train: Lightning's accelerator, number of devices and precision, and one of LAYOUTS."""
 
     accelerator: str
     devices: int
     precision: str
+    layout: str = "channels_last"
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """Return the layout as torch names it."""
+        return LAYOUTS[self.layout]
 
     @property
     def rank(self) -> int:
@@ -31,7 +41,7 @@ class Hardware:
 
 
 def choose_hardware(accelerator: str = "auto", precision: str = "auto") -> Hardware:
-    """Return the device and precision to use; "auto" takes the GPU where there is one, bf16 where fast.
+    """Return the device and precision to use; "auto" takes the GPU where there is one, bf16 where hardware has it.
 
     Under torchrun the number of devices is the number of its local processes.
     """
@@ -40,7 +50,9 @@ def choose_hardware(accelerator: str = "auto", precision: str = "auto") -> Hardw
         if accelerator == "cpu" and torch.backends.mps.is_available():
             accelerator = "mps"
     chosen = {"bf16": BF16, "fp32": FP32}.get(precision) or (BF16 if bf16_is_fast(accelerator) else FP32)
-    return Hardware(accelerator, int(os.environ.get("LOCAL_WORLD_SIZE", "1")), chosen)
+    layout = best_memory_format("cuda" if accelerator == "gpu" else accelerator)
+    name = next(name for name, known in LAYOUTS.items() if known == layout)
+    return Hardware(accelerator, int(os.environ.get("LOCAL_WORLD_SIZE", "1")), chosen, name)
 
 
 def bf16_is_fast(accelerator: str) -> bool:

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 
 from nmevision.cores import usable_cores
-from nmevision.data.dataset import ImageDataset
+from nmevision.training.material import Samples
 
 Key = tuple[int, int]
 MAX_WORKERS = 8
@@ -62,13 +62,13 @@ class EpochSampler(Sampler[list[Key]]):
             yield list(zip(order[chosen].tolist(), seeds[chosen].tolist(), strict=True))
 
 
-def training_loader(dataset: ImageDataset, sampler: EpochSampler, workers: int) -> DataLoader[Any]:
+def training_loader(dataset: Samples, sampler: EpochSampler, workers: int) -> DataLoader[Any]:
     """Return the loader of varied training images in the sampler's order."""
     return DataLoader(dataset, batch_sampler=sampler, **_worker_options(workers, len(dataset)))
 
 
 def plain_loader(
-    dataset: ImageDataset, batch: int, workers: int, rank: int = 0, processes: int = 1
+    dataset: Samples, batch: int, workers: int, rank: int = 0, processes: int = 1
 ) -> DataLoader[Any]:
     """Return the loader of every `processes`-th image from `rank` on, each once, in order, unvaried."""
     mine = range(rank, len(dataset), processes)

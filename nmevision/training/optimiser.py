@@ -22,7 +22,8 @@ def build_optimiser(network: Classifier, settings: TrainSection) -> torch.optim.
 
     Biases and normalisation weights are not decayed. Layer groups are timm's (BEiT, arXiv:2106.08254).
     """
-    groups = _layer_groups(network.backbone, settings)
+    learns = any(True for _ in network.backbone.parameters())
+    groups = _layer_groups(network.backbone, settings) if learns else []
     groups.append({"params": list(network.heads.parameters()), "lr_scale": 1.0})
     for group in groups:
         group["lr"] = settings.lr * group.pop("lr_scale")

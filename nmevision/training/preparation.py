@@ -24,6 +24,9 @@ from nmevision.progress import progress_bar
 from nmevision.taxonomy import Taxonomy, load_taxonomy
 from nmevision.training.run_folder import RunFolder
 
+INSPECTED = "inspected.json"
+"""In the runs folder: what is known of the files, so that the next run need not read them all again."""
+
 
 class Asked(NamedTuple):
     """What is learned of each image beside its diagnosis: keys of findings and of fields, in order."""
@@ -67,6 +70,11 @@ class Prepared:
         """Return the diagnoses without a training image: only their profiles can speak for them."""
         seen = set(self.part("train").diagnoses(self.taxonomy))
         return tuple(key for key in self.taxonomy.keys if key not in seen)
+
+    @property
+    def seen(self) -> list[str]:
+        """Return the SHA-256 of every image that is trained or steered on."""
+        return [*self.part("train").frame["sha256"], *self.part("val").frame["sha256"]]
 
     def counts(self) -> dict[str, dict[str, dict[str, int]]]:
         """Return patients and images per split and diagnosis."""
@@ -182,7 +190,7 @@ def _inspected(manifest: Manifest, max_pixels: int, path: Path) -> pd.DataFrame:
         if files["id"].tolist() == manifest.frame["id"].tolist():
             return files
     with progress_bar("reading", len(manifest)) as step:
-        files = inspect_files(manifest, max_pixels, step)
+        files = inspect_files(manifest, max_pixels, step, path.parent.parent / INSPECTED)
     write_csv(path, files)
     return files
 

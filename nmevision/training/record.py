@@ -14,6 +14,7 @@ from scipy.special import log_softmax
 
 from nmevision import __version__
 from nmevision.config import ExperimentConfig
+from nmevision.evaluation.metrics import auroc
 from nmevision.grades import UNKNOWN
 from nmevision.knowledge.loading import load_knowledge
 from nmevision.networks.tasks import DIAGNOSIS
@@ -37,9 +38,12 @@ def _validation_facts(
     if known.any():
         right = logits.argmax(axis=1)[known] == labels[known]
         recalls = [float(right[labels[known] == k].mean()) for k in sorted(set(labels[known].tolist()))]
-        log_likelihood = log_softmax(logits[known], axis=1)[np.arange(known.sum()), labels[known]]
-        facts["loss"] = float(-log_likelihood.mean())
+        logs = log_softmax(logits[known], axis=1)
+        facts["loss"] = float(-logs[np.arange(known.sum()), labels[known]].mean())
         facts["balanced_accuracy"] = sum(recalls) / len(recalls)
+        areas = [auroc(labels[known] == k, logs[:, k]).value for k in range(logs.shape[1])]
+        if not np.isnan(areas).all():  # each diagnosis against all others, where both are there
+            facts["auroc"] = float(np.nanmean(areas))
     return facts
 
 
@@ -56,7 +60,7 @@ def bundle_record(
 
     outputs: task -> logits of the validation images; targets: theirs, N x (1 + J + F), -1 where unknown.
     """
-    content = config.model_dump(mode="json", exclude={"output"})
+    content = config.model_dump(mode="json", exclude={"output": True, "data": {"cache"}})
     for section, key in (("data", "manifest"), ("data", "root"), ("model", "weights")):
         value = content[section][key]
         content[section][key] = Path(value).name if value else value

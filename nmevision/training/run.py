@@ -7,7 +7,7 @@ import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,29 +20,30 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import Subset
 
 from nmevision.config import ExperimentConfig
-from nmevision.data.dataset import ImageDataset, Item
-from nmevision.data.transforms import build_augmentation
+from nmevision.data.dataset import Item
+from nmevision.data.pixel_cache import open_pixel_cache
 from nmevision.errors import ConfigError, DataError
 from nmevision.manifest import Manifest
-from nmevision.networks.backbones import best_memory_format
 from nmevision.networks.bundle import Bundle, open_bundle, refuse_existing, save_bundle
 from nmevision.networks.novelty import fit as fit_novelty
 from nmevision.networks.tasks import FEATURES
 from nmevision.taxonomy import Taxonomy
 from nmevision.training.callbacks import shaping_callbacks
-from nmevision.training.hardware import Hardware, choose_hardware
+from nmevision.training.hardware import FP32, Hardware, choose_hardware
 from nmevision.training.loaders import EpochSampler, plain_loader, resolve_workers, training_loader
 from nmevision.training.losses import class_counts, sampling_weights
+from nmevision.training.material import Look, Material, Samples, image_set, material_of
 from nmevision.training.objective import Objective
 from nmevision.training.preparation import Asked, Prepared, asked_of, describe, prepare, read_input
 from nmevision.training.progress import progress_callbacks
 from nmevision.training.record import bundle_record
 from nmevision.training.run_folder import RunFolder, configurations_tried, open_run
+from nmevision.training.speed import fastest
 from nmevision.training.starting import StartingNetwork, starting_network
 from nmevision.training.task import ClassificationTask, collect_outputs
 
-MOST = 2000
-"""Training images whose features say what is usual; more would change little."""
+MOST_LOOKS = 3000
+"""Looks at training images whose features say what is usual; more would change little (32 directions are fitted)."""
 
 LOOKED_AT = 32
 """Validation images on which the engines of prediction are compared with torch, once."""
@@ -58,12 +59,17 @@ class Trained:
     configurations_tried: int
 
 
-def train(config: ExperimentConfig, resume: bool = False) -> Trained | None:
+def train(config: ExperimentConfig, resume: bool = False, look: Look | None = None) -> Trained | None:
     """Train, calibrate on validation and save the bundle; return None on all processes but the first.
 
+    look: computes the features that train.mode=probe learns on; needed for it alone.
     Raises ConfigError, DataError, WeightsError, RunError or BundleError before any long work where
     something does not fit. Interrupted (Ctrl-C, kill), it continues with `resume` from the last epoch.
     """
+    if config.train.mode == "probe" and look is None:
+        raise ConfigError("train.mode=probe: features are computed by `nmevision train` alone; use that")
+    if config.data.cache is not None:
+        open_pixel_cache(Path(config.data.cache))
     target = Path(config.output.models) / config.name
     hardware = choose_hardware(config.train.accelerator, config.train.precision)
     if config.train.batch_size % hardware.processes:
@@ -80,24 +86,29 @@ def train(config: ExperimentConfig, resume: bool = False) -> Trained | None:
         asked = asked_of(config, manifest)
         network = starting_network(config, len(taxonomy.keys), asked)
         run, prepared = _in_turn(
-            hardware, lambda lead: _prepare(config, manifest, taxonomy, asked, resume or not lead)
+            hardware, lambda lead: begin(config, manifest, taxonomy, asked, resume or not lead)
         )
         if target.exists():
-            return _finished(config, prepared, run, target) if first else None
+            return finished(config, prepared, run, target) if first else None
         if first:
             print(describe(prepared))
-            print(
-                f"{config.model.backbone} on {hardware.accelerator}, {hardware.precision}; run folder {run.path}"
-            )
-        trainer = _fit(config, network, prepared, run, hardware, resume)
+        hardware, material = _in_turn(
+            hardware, lambda _: _ready(config, network, prepared, run, hardware, look)
+        )
+        if first:
+            what = config.model.backbone + (", heads alone" if config.train.mode == "probe" else "")
+            how = f"{hardware.precision}, {hardware.layout}"
+            print(f"{what} on {hardware.accelerator}, {how}; run folder {run.path}")
+        trainer = _fit(config, material, prepared, run, hardware, resume)
         if not trainer.is_global_zero:
             return None
-        return _finish(config, network, prepared, run, target)
+        return _finish(config, network, material, prepared, run, target)
 
 
-def _prepare(
+def begin(
     config: ExperimentConfig, manifest: Manifest, taxonomy: Taxonomy, asked: Asked, resume: bool
 ) -> tuple[RunFolder, Prepared]:
+    """Return the run folder and what to train on; a run without anything to train on leaves no folder."""
     run = open_run(config, manifest.fingerprint, resume)
     try:
         return run, prepare(config, manifest, taxonomy, asked, run)
@@ -105,6 +116,27 @@ def _prepare(
         if not resume:
             run.discard()  # nothing was trained: a mended table may start under the same name
         raise
+
+
+def _ready(
+    config: ExperimentConfig,
+    network: StartingNetwork,
+    prepared: Prepared,
+    run: RunFolder,
+    hardware: Hardware,
+    look: Look | None,
+) -> tuple[Hardware, Material]:
+    """Return how to compute, as the run began if it did, and what to learn from."""
+    if config.train.mode == "probe" and look is not None:
+        material = material_of(config, network, prepared, look(config, network, prepared))
+        return replace(hardware, precision=FP32, layout="contiguous"), material
+    began = run.facts.get("computes")
+    if began is not None:
+        hardware = replace(hardware, **began)
+    elif not run.last.is_file():
+        hardware = fastest(hardware, network.module, config, network.preprocessing.height)
+    run.note(computes={"precision": hardware.precision, "layout": hardware.layout})
+    return hardware, material_of(config, network, prepared, None)
 
 
 @contextmanager
@@ -129,22 +161,9 @@ def _in_turn(hardware: Hardware, work: Any) -> Any:
     return result if lead else work(False)
 
 
-def _dataset(
-    config: ExperimentConfig, network: StartingNetwork, prepared: Prepared, split: str, vary: bool
-) -> ImageDataset:
-    """Return one split's images, varied or as prediction sees them."""
-    frame, augment = network.preprocessing, None
-    if vary:
-        augment = build_augmentation(
-            config.modality, frame.height, frame.width, frame.fill, **config.augment.model_dump()
-        )
-    paths = [sample.path for sample in prepared.part(split).samples()]
-    return ImageDataset(paths, prepared.targets(split), frame, augment, config.data.max_pixels)
-
-
 def _fit(
     config: ExperimentConfig,
-    network: StartingNetwork,
+    material: Material,
     prepared: Prepared,
     run: RunFolder,
     hardware: Hardware,
@@ -153,7 +172,7 @@ def _fit(
     """Train to the end; the best and the last checkpoint are in the run folder."""
     settings = config.train
     labels, classes = prepared.targets("train")[:, 0], len(prepared.taxonomy.keys)
-    workers = resolve_workers(config.data.workers, hardware.devices)
+    workers = resolve_workers(config.data.workers, hardware.devices) if material.decoding else 0
     sampler = EpochSampler(
         len(labels),
         settings.batch_size,
@@ -162,16 +181,19 @@ def _fit(
         hardware.rank,
         hardware.processes,
     )
-    train_loader = training_loader(_dataset(config, network, prepared, "train", vary=True), sampler, workers)
-    val_set = _dataset(config, network, prepared, "val", vary=False)
+    train_loader = training_loader(material.train, sampler, workers)
     share = max(1, settings.batch_size // hardware.processes)
-    val_loader = plain_loader(val_set, share, workers, hardware.rank, hardware.processes)
+    val_loader = plain_loader(material.val, share, workers, hardware.rank, hardware.processes)
     objective = Objective(class_counts(labels, classes), len(prepared.asked.findings), settings)
-    updates = settings.epochs * -(-len(sampler) // settings.accumulate)
-    task = ClassificationTask(network.module, objective, settings, updates, config.seed)
-    network.module.to(memory_format=best_memory_format("cuda" if hardware.accelerator == "gpu" else "cpu"))
+    updates = -(-len(sampler) // settings.accumulate)  # per epoch
+    layout = hardware.memory_format
+    task = ClassificationTask(
+        material.module, objective, settings, settings.epochs * updates, config.seed, layout
+    )
+    material.module.to(memory_format=layout)
     with _quiet():
-        trainer = _trainer(config, run, hardware, sampler.batch)
+        often = 1 if material.decoding else updates  # a step on features takes less time than its log lines
+        trainer = _trainer(config, run, hardware, sampler.batch, often)
         start = run.last if resume and run.last.is_file() else None
         try:
             trainer.fit(task, train_loader, val_loader, ckpt_path=start, weights_only=True)
@@ -181,8 +203,10 @@ def _fit(
     return trainer
 
 
-def _trainer(config: ExperimentConfig, run: RunFolder, hardware: Hardware, batch: int) -> L.Trainer:
-    """Return Lightning's trainer for this run."""
+def _trainer(
+    config: ExperimentConfig, run: RunFolder, hardware: Hardware, batch: int, log_every: int
+) -> L.Trainer:
+    """Return Lightning's trainer for this run; it logs every `log_every` updates."""
     settings, log, shown = config.train, run.next_log(), progress_callbacks(batch)
     strategy: Any = "auto"
     if hardware.processes > 1:
@@ -201,7 +225,7 @@ def _trainer(config: ExperimentConfig, run: RunFolder, hardware: Hardware, batch
         num_sanity_val_steps=0,
         enable_model_summary=False,
         enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in shown),
-        log_every_n_steps=1,
+        log_every_n_steps=log_every,
         logger=[
             CSVLogger(run.path, name="logs", version=log),
             TensorBoardLogger(run.path, name="logs", version=log),
@@ -211,50 +235,47 @@ def _trainer(config: ExperimentConfig, run: RunFolder, hardware: Hardware, batch
 
 
 def _finish(
-    config: ExperimentConfig, network: StartingNetwork, prepared: Prepared, run: RunFolder, target: Path
+    config: ExperimentConfig,
+    network: StartingNetwork,
+    material: Material,
+    prepared: Prepared,
+    run: RunFolder,
+    target: Path,
 ) -> Trained:
     """Calibrate the kept weights on validation and write the bundle."""
     chosen = run.best if config.train.keep == "best" else run.last
     checkpoint = torch.load(chosen, map_location="cpu", weights_only=True)
     prefix = "network."
     state = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
-    network.module.load_state_dict(state)
-    outputs, targets = _outputs(config, network, prepared, "val")
-    usual = fit_novelty(
-        _outputs(config, network, prepared, "train", MOST)[0][FEATURES], outputs.pop(FEATURES)
-    )
+    material.module.load_state_dict(state)
+    outputs, targets = _outputs(config, material, material.val)
+    seldom, _ = _outputs(config, material, _some(material.usual, MOST_LOOKS // material.views))
+    usual = fit_novelty(seldom[FEATURES], outputs.pop(FEATURES))
     tried = configurations_tried(run.path.parent, prepared.fingerprint)
     info = bundle_record(config, network, prepared, checkpoint, outputs, targets, tried)
-    seen = prepared.manifest.frame.loc[prepared.manifest.frame["split"] != "test", "sha256"].tolist()
-    looked_at = _some(_dataset(config, network, prepared, "val", vary=False), LOOKED_AT)
+    looked_at = _some(image_set(config, network, prepared, "val", vary=False), LOOKED_AT)
     examples = [looked_at[i][0].numpy() for i in range(len(looked_at))]
-    bundle = save_bundle(target, network.module, info, seen, usual, examples)
+    bundle = save_bundle(target, network.module, info, prepared.seen, usual, examples)
     return Trained(bundle, run.path, prepared.part("test"), tried)
 
 
 def _outputs(
-    config: ExperimentConfig,
-    network: StartingNetwork,
-    prepared: Prepared,
-    split: str,
-    most: int | None = None,
+    config: ExperimentConfig, material: Material, data: Samples
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Return what the network says of one split's images, unvaried, and their targets; of `most`, evenly taken."""
-    data: Any = _dataset(config, network, prepared, split, vary=False)
-    if most is not None:
-        data = _some(data, most)
-    loader = plain_loader(data, config.train.batch_size, resolve_workers(config.data.workers))
+    """Return what the network says of samples as prediction shows them, and their targets."""
+    workers = resolve_workers(config.data.workers) if material.decoding else 0
+    loader = plain_loader(data, config.train.batch_size, workers)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return collect_outputs(network.module, loader, device, config.model.views)
+    return collect_outputs(material.module, loader, device, material.views)
 
 
-def _some(data: ImageDataset, most: int) -> Subset[Item]:
+def _some(data: Samples, most: int) -> Subset[Item]:
     """Return at most `most` of its items, evenly taken."""
     count = min(most, len(data))
     return Subset(data, np.linspace(0, len(data) - 1, count).astype(int).tolist())
 
 
-def _finished(config: ExperimentConfig, prepared: Prepared, run: RunFolder, target: Path) -> Trained:
+def finished(config: ExperimentConfig, prepared: Prepared, run: RunFolder, target: Path) -> Trained:
     """Return a training that was resumed although its bundle is whole: only the test may be missing."""
     bundle = open_bundle(target)
     made = bundle.info.training

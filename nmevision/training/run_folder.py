@@ -8,6 +8,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -15,6 +16,7 @@ from nmevision.config import ExperimentConfig
 from nmevision.errors import RunError
 from nmevision.files import atomic_path, write_json, write_text
 
+FACTS = "run.json"
 TRIED = "configurations.csv"
 """Every configuration ever started in a runs folder, one line each: nothing tried is forgotten."""
 
@@ -40,6 +42,15 @@ class RunFolder:
         """Return the checkpoint with the smallest validation loss."""
         return self.checkpoints / "best.ckpt"
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Return what was noted when the run began."""
+        return dict(json.loads((self.path / FACTS).read_text(encoding="utf-8")))
+
+    def note(self, **facts: Any) -> None:
+        """Add to what a resumed run finds in `facts`."""
+        write_json(self.path / FACTS, self.facts | facts)
+
     def next_log(self) -> str:
         """Return the name of this attempt's log folder: a resumed run keeps the earlier ones."""
         logs = self.path / "logs"
@@ -54,7 +65,6 @@ def open_run(config: ExperimentConfig, manifest_fingerprint: str, resume: bool) 
     """Create the run's folder, or return the existing one to resume; raise RunError where neither fits."""
     folder = Path(config.output.runs) / f"{config.name}-{config.fingerprint}"
     run = RunFolder(folder)
-    facts = folder / "run.json"
     if not resume:
         if folder.exists():
             raise RunError(
@@ -62,12 +72,12 @@ def open_run(config: ExperimentConfig, manifest_fingerprint: str, resume: bool) 
                 "or remove the folder, or change the name"
             )
         write_text(folder / "config.yaml", config.to_yaml(folder))
-        write_json(facts, {"manifest": manifest_fingerprint, "started": _now()})
-        _remember(folder.parent / TRIED, config, manifest_fingerprint)
+        write_json(folder / FACTS, {"manifest": manifest_fingerprint, "started": _now()})
+        remember(folder.parent, config, manifest_fingerprint)
         return run
-    if not facts.is_file():
+    if not (folder / FACTS).is_file():
         raise RunError(f"nothing to resume: {folder} does not exist; run without --resume first")
-    stored = json.loads(facts.read_text(encoding="utf-8"))["manifest"]
+    stored = run.facts["manifest"]
     if stored != manifest_fingerprint:
         raise RunError(
             f"{folder}: the manifest has changed since this run was started ({stored[:8]} then, "
@@ -85,8 +95,9 @@ def configurations_tried(runs: Path, manifest_fingerprint: str) -> int:
     return int(tried.loc[tried["manifest"] == manifest_fingerprint, "fingerprint"].nunique())
 
 
-def _remember(path: Path, config: ExperimentConfig, manifest_fingerprint: str) -> None:
-    """Add one line to the list of configurations tried."""
+def remember(runs: Path, config: ExperimentConfig, manifest_fingerprint: str) -> None:
+    """Add one line to the list of configurations tried that lies in `runs`."""
+    path = runs / TRIED
     old = path.read_text(encoding="utf-8") if path.is_file() else "started,name,fingerprint,manifest,seed\n"
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         stream.write(old)

@@ -29,14 +29,21 @@ class ClassificationTask(L.LightningModule):
 
     updates: optimiser steps in the whole training, for the schedule.
     seed: with the epoch and the step it fixes dropout and mixup, so that a resumed run repeats exactly.
+    layout: how images are laid out in memory before they enter the network.
     """
 
     def __init__(
-        self, network: Classifier, objective: Objective, settings: TrainSection, updates: int, seed: int
+        self,
+        network: Classifier,
+        objective: Objective,
+        settings: TrainSection,
+        updates: int,
+        seed: int,
+        layout: torch.memory_format,
     ) -> None:
         super().__init__()
         self.network, self.objective, self.settings = network, objective, settings
-        self.updates, self.seed = updates, seed
+        self.updates, self.seed, self.layout = updates, seed, layout
         classes = len(objective.diagnosis.weights)
         # not "warn": it would drop NaN and call 0 the best loss
         names = [field.name for field in fields(ValidationSums)]
@@ -100,8 +107,7 @@ class ClassificationTask(L.LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _outputs(self, images: Tensor) -> Outputs:
-        images = images.contiguous(memory_format=best_memory_format(images.device.type))
-        outputs: Outputs = self.network(images)
+        outputs: Outputs = self.network(images.contiguous(memory_format=self.layout))
         return outputs
 
 
@@ -113,6 +119,8 @@ def collect_outputs(
     outputs: dict[str, list[np.ndarray]] = {}
     targets = []
     for images, batch_targets in loader:
+        if images.ndim == 4:  # not features, which stand for images where the backbone is not trained
+            images = images.contiguous(memory_format=best_memory_format(device))
         for task, logits in network.outputs(images.to(device), views).items():
             outputs.setdefault(task, []).append(logits.numpy().astype(np.float64))
         targets.append(batch_targets.numpy())

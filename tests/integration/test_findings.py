@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from small_world import Training, World, make_world, run_here, train_here
 
+from nmevision.training.sets import limit_of
+
 GRADES = {
     "nme": {"parakeratosis": 2, "upper_epidermal_pallor": 3, "spongiosis": 1},
     "psoriasis": {"parakeratosis": 3, "upper_epidermal_pallor": 1, "spongiosis": 0},
@@ -110,6 +112,24 @@ def test_grades_and_diagnoses_were_learned(predicted: Path, world: World) -> Non
     assert np.corrcoef(known["finding_spongiosis"], spongiosis)[0, 1] > 0.3  # of chance: 0 (0.08)
 
 
+def test_the_limits_of_sets_are_those_of_the_validation_images_as_predicted(
+    graded: Training, predicted: Path, world: World
+) -> None:
+    info = json.loads((graded.bundle / "bundle.json").read_text())
+    splits = pd.read_csv(graded.run / "splits.csv", dtype=str, keep_default_na=False)
+    known = splits[(splits["split"] == "val") & (splits["diagnosis"] != "")]
+    val = read(predicted).merge(known[["id", "patient_id"]], on="id", suffixes=("", "_split"))
+    group = next(one for one in info["sets"]["groups"] if one["key"] == "inflammatory")
+    assert group["patients"] == val["patient_id_split"].nunique() >= 9
+    scores, patients = val["p_group_inflammatory"].to_numpy(), val["patient_id_split"].to_numpy(object)
+    assert group["least"] == pytest.approx(limit_of(scores, patients, 0.1), abs=2e-3)  # another engine
+    table = read(predicted)
+    held = table["p_group_inflammatory"] >= group["least"]
+    assert table["prediction_set_groups"].str.contains("inflammatory").eq(held).all()
+    assert table["prediction_set_groups"].str.startswith("necrolytic?").all()  # no validation image of it
+    assert (table["prediction_set_level"] == 0.9).all()
+
+
 def test_a_correction_changes_the_answer_without_the_network(graded: Training, predicted: Path) -> None:
     out = graded.cwd / "corrected"
     settings = ["--set", "upper_epidermal_pallor=3", "--set", "spongiosis=0"]
@@ -152,6 +172,19 @@ def test_a_table_corrects_single_images(graded: Training, predicted: Path) -> No
     assert set(before["id"][changed]) <= {before["id"][0], before["id"][2]}
     assert changed.any()
     assert after["finding_spongiosis"][0] == 3
+
+
+def test_no_set_is_told_of_what_was_graded_by_hand(graded: Training, predicted: Path, tmp_path: Path) -> None:
+    before = read(predicted)
+    pd.DataFrame({"id": before["id"][:1], "parakeratosis": ["3"]}).to_csv(
+        tmp_path / "grades.csv", index=False
+    )
+    where = (predicted / "predictions.csv", "--out", tmp_path / "out", "--grades", tmp_path / "grades.csv")
+    answer = run_here("correct", graded.bundle, *where, cwd=graded.cwd)
+    assert answer.code == 0, answer.err
+    after = read(tmp_path / "out")
+    assert after["prediction_set"][0] == "not estimable: grades were given by hand"
+    assert after["prediction_set_groups"][1:].tolist() == before["prediction_set_groups"][1:].tolist()
 
 
 def test_giving_back_what_the_network_said_changes_nothing(graded: Training, predicted: Path) -> None:

@@ -36,6 +36,9 @@ ANSWER = [
     "p_group_necrolytic",
     "p_group_inflammatory",
     "diagnosis",
+    "prediction_set",
+    "prediction_set_groups",
+    "prediction_set_level",
     *(f"p_{key}" for key in LOOKS),
     "novelty",
 ]

@@ -203,3 +203,22 @@ def test_resume_does_not_take_a_stranger_for_its_bundle(
     code, said = resume(world, "straight", tmp_path, "seed=1")
     assert code == 2
     assert "models/straight exists already" in said
+
+
+def test_a_resume_keeps_the_precision_it_began_with(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    choice = ["train.precision=auto", "train.epochs=2", "data.test=0"]
+    speeds = {"32-true contiguous": 9.0, "32-true channels_last": 5.0, "bf16-mixed channels_last": 5.0}
+    monkeypatch.setattr("nmevision.training.speed.measure", lambda *_: speeds)
+    interrupt(world, "kept", tmp_path, "nmevision.training.run.save_bundle", *choice)
+    (run_folder,) = (tmp_path / "runs").glob("kept-*")
+    expected = {"precision": "32-true", "layout": "contiguous"}
+    assert json.loads((run_folder / "run.json").read_text())["computes"] == expected
+    shutil.rmtree(tmp_path / "cache")
+    speeds["bf16-mixed channels_last"] = 99.0
+    code, said = resume(world, "kept", tmp_path, *choice)
+    assert code == 0, said
+    assert "on cpu, 32-true, contiguous" in said
+    assert json.loads((run_folder / "run.json").read_text())["computes"] == expected

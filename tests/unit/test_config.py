@@ -145,6 +145,9 @@ class TestMistakes:
         assert "0 to 4" in mistakes(least, "data.folds=5", "data.fold=5")[0]
         assert load(least, ["data.folds=5", "data.fold=4", "data.test=0.9", "data.val=0.5"]).data.fold == 4
 
+    def test_two_ways_to_freeze_a_network(self, least: Path) -> None:
+        assert "leave out mil or" in mistakes(least, "mil.bundle=models/x", "train.mode=probe")[0]
+
     def test_the_heading_says_where(self, least: Path) -> None:
         with pytest.raises(ConfigError, match=r"^x\.yaml with seed=a train\.lr=b: 2 problems"):
             load("x.yaml", ["seed=a", "train.lr=b"])
@@ -252,7 +255,7 @@ OTHER_VALUES = {
     "data.root": "r", "data.folds": 2, "model.backbone": "b", "model.weights": "none", "model.image_size": 64,
     "model.mean": [0.1, 0.2, 0.3], "model.std": [0.1, 0.2, 0.3], "model.fit": "crop", "train.balance": "logits",
     "model.views": 8, "train.keep": "last", "train.precision": "fp32", "train.accelerator": "cpu",
-    "mil": {"bundle": "models/x"},
+    "mil": {"bundle": "models/x"}, "data.cache": "c", "train.mode": "probe",
 }  # fmt: skip
 """Where another number will not do."""
 
@@ -274,12 +277,13 @@ class TestFingerprint:
 
     @pytest.mark.parametrize("key", leaves(ExperimentConfig.model_validate(LEAST)))
     def test_every_value_counts_but_where_things_go(self, least: Path, key: str) -> None:
+        place = key.startswith("output.") or key == "data.cache"
         beside = {"data.fold": ["data.folds=3"]}.get(key, [])
         before, now = load(least, beside), operator.attrgetter(key)(load(least))
         other = "elsewhere" if key.startswith("output.") else now + 1 if isinstance(now, int) else 0.123
         after = load(least, [*beside, f"{key}={json.dumps(OTHER_VALUES.get(key, other))}"])
         assert before != after
-        assert (before.fingerprint == after.fingerprint) == key.startswith("output.")
+        assert (before.fingerprint == after.fingerprint) == place
 
     def test_the_order_of_keys_does_not_count(self, least: Path) -> None:
         first = load(write(least, {**LEAST, "train": {"lr": 0.1, "clip": 2.0}})).fingerprint

@@ -197,11 +197,11 @@ function certainty(now) {
   }
   const { temperature, validation_images: images } = DATA.about;
   const which = now.learned ? "for the pooled and the learned probability" : "for these probabilities";
-  const none = `No interval and no prediction set ${which}: this prediction holds none.`;
+  const none = SETS ? "" : `No interval and no prediction set ${which}: this model holds no limits for them. `;
   const where = images ? `${images} validation images` : "an unknown number of validation images";
   const scale = temperature ? `one temperature, ${Number(temperature).toFixed(2)},` : "";
   const learned = temperature ? `The learned one is calibrated by ${scale} on ${where}` : "The learned one is not calibrated";
   const pool = routes ? `, and the weights of the pool were fitted on ${routes.spec.images}.` : ".";
   const range = now.told.groups ? " The profiles' range shows only how far they are known." : "";
-  return `${none} ${learned}${pool}${range}`;
+  return `${none}${learned}${pool}${range}`;
 }

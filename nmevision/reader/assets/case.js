@@ -31,6 +31,7 @@ const CasePage = (() => {
             ? null
             : [
                 section("evidence", "Findings", h("p", { class: "small" }, words(row)), chart.element),
+                REFERENCES ? section("near", "Nearest reference cases", referencesPanel(row)) : null,
                 section("which", "Members of the pattern", parts.members),
                 section("then", "What next", parts.next),
                 section(
@@ -130,7 +131,12 @@ const CasePage = (() => {
       headlinePanel(row, now),
       row.status === "error"
         ? null
-        : [groupsPanel(now, moved ? before : null), legend(now), h("p", { class: "small" }, certainty(now))],
+        : [
+            groupsPanel(now, moved ? before : null),
+            legend(now),
+            setPanel(row, moved > 0),
+            h("p", { class: "small" }, certainty(now)),
+          ],
       !now.told.groups && row.status !== "error" ? h("p", { class: "small" }, now.told.message) : null,
     );
     put(

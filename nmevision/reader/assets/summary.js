@@ -20,8 +20,10 @@ const Summary = (() => {
         ),
       ),
       now.told.groups || now.p ? [h("h3", {}, "Patterns"), groupsPanel(now, null, 5), legend(now)] : null,
+      sets(row),
       reasons(now),
       membersInWords(now),
+      near(row),
       next(now),
       h(
         "p",
@@ -38,6 +40,24 @@ const Summary = (() => {
           : `Graded by hand; knowledge ${TABLES.knowledge}.`,
       ),
     );
+  }
+
+  function sets(row) {
+    const found = setsOf(row);
+    if (!found.length) return null;
+    const moved = State.touched(row.index) && Object.keys(State.entry(row.index).given).length > 0;
+    const [kind, words, limits] = found[0];
+    return h(
+      "p",
+      { class: "small" },
+      `${kind}: ${setInWords(words, limits)}`,
+      moved ? " Of the model's own answer, before the grades given by hand." : null,
+    );
+  }
+
+  function near(row) {
+    const words = referencesInWords(row);
+    return words ? h("p", { class: "small" }, words) : null;
   }
 
   function reasons(now) {

@@ -1,5 +1,6 @@
 // An image with zoom, and overlays on it that are switched on and off.
 const Viewer = (() => {
+  const AT_ONCE = 6; // overlays whose switches are seen at once; the list has the strongest first
   let shown = null;
   const picture = (number) => PICTURES[number];
 
@@ -105,12 +106,14 @@ const Viewer = (() => {
         },
       },
     });
+    const rest = boxes.slice(AT_ONCE);
     return h(
       "fieldset",
       { class: "overlays" },
       h("legend", {}, "Overlays"),
-      boxes,
       h("label", { class: "strength" }, "strength ", slider),
+      boxes.slice(0, AT_ONCE),
+      rest.length ? h("details", {}, h("summary", {}, `${rest.length} more`), rest) : null,
     );
   }
 

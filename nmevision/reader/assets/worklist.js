@@ -52,6 +52,7 @@ const Worklist = (() => {
       DATA.pictures.missing ? pictureNote() : null,
       controls(),
       count,
+      heads(),
       list,
       downloads(),
     );
@@ -104,6 +105,13 @@ const Worklist = (() => {
       ),
     );
   }
+
+  const heads = () =>
+    h(
+      "div",
+      { class: "row heads", "aria-hidden": "true" },
+      ["", "image", "answer", short(DATA.target.name), "to look at"].map((words) => h("span", {}, words)),
+    );
 
   const pictureNote = () =>
     h(

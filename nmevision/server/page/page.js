@@ -3,12 +3,14 @@
 // Every text goes through textContent: a file's name, a message or a model's name is never markup.
 
 const IMAGE = /\.(jpe?g|jpe|png|tiff?|webp|bmp|svs|ndpi|mrxs|scn|bif|vms|vmu|dcm)$/i;
+const SEVERAL = /\.(mrxs|vms|vmu)$/i; // a slide with further files beside it
+const COMPANION = /\.(dat|ini|opt|ngr)$/i;
 const PREVIEW = /^image\/(jpeg|png|webp|bmp)$/;
 const PREVIEW_BYTES = 30e6;
 const PREVIEWS = 120;
 const ROWS = 200;
 const PAUSE = 700;
-const WORDS = { waiting: "waiting", ok: "read", flagged: "read, look", error: "not read", refused: "not taken" };
+const WORDS = { waiting: "waiting", ok: "read", flagged: "read, look", error: "not read", part: "part of a slide", refused: "not taken" };
 const byId = (id) => document.getElementById(id);
 
 let model = null;
@@ -60,6 +62,8 @@ function share(value) {
   return made("span", { class: "share" }, made("span", { class: "bar", "aria-hidden": "true" }, filled), made("span", { class: "n" }, percent(value)));
 }
 
+function tiles(file) { return `tile ${file.tiles_read.toLocaleString("en")} of ${file.tiles.toLocaleString("en")}`; }
+
 function sentence(words) { return words.charAt(0).toUpperCase() + words.slice(1) + (/[.!?]$/.test(words) ? "" : "."); }
 
 // What was dropped
@@ -98,7 +102,9 @@ function chosen(input) {
 function take(found) {
   trouble("");
   if (!found.length) return;
-  const images = found.filter(({ file, inside }) => !inside || (IMAGE.test(file.name) && !file.name.startsWith(".")));
+  const slides = found.some(({ file }) => SEVERAL.test(file.name));
+  const wanted = ({ name }) => !name.startsWith(".") && (IMAGE.test(name) || (slides && COMPANION.test(name)));
+  const images = found.filter(({ file, inside }) => !inside || wanted(file));
   const aside = found.length - images.length;
   if (!images.length) { trouble(`None of the ${count(aside, "file")} in this folder is named like an image.`); return; }
   const { file_bytes: most, files: many, upload_bytes: all } = model.limits;
@@ -192,17 +198,19 @@ class Card {
   }
 
   tell(job) {
-    const { waiting, ok, flagged, error, refused } = job.counts;
-    const all = job.files.length, read = ok + flagged, todo = all - refused;
+    const { waiting, ok, flagged, error, part, refused } = job.counts;
+    const all = job.files.length - part, read = ok + flagged, todo = all - refused;
+    const slides = job.files.filter((file) => file.state === "waiting" && file.tiles);
+    const partly = slides.reduce((sum, file) => sum + file.tiles_read / file.tiles, 0);
     this.show(job.files);
     this.bar.hidden = job.state === "done" || job.state === "failed";
     this.bar.max = todo;
-    if (read + error) this.bar.value = todo - waiting;
+    if (read + error + partly) this.bar.value = todo - waiting + partly;
     else this.bar.removeAttribute("value");  // nobody knows yet how fast it goes
     if (job.state === "waiting") {
       this.title.textContent = `Waiting: ${count(job.waiting_before, "upload")} before this one`;
     } else if (job.state === "running") {
-      this.title.textContent = waiting ? `Reading: ${todo - waiting} of ${todo} done` : "Drawing the page of cases";
+      this.title.textContent = waiting ? `Reading: ${todo - waiting} of ${todo} done${slides.length ? `, ${tiles(slides[0])}` : ""}` : "Drawing the page of cases";
     } else {
       const bad = error + refused + this.notSent.length;
       const parts = [`${read} of ${count(all + this.notSent.length, "image")} read`];
@@ -217,6 +225,7 @@ class Card {
   finish(job) {
     const words = [];
     if (this.aside) words.push(`${count(this.aside, "file")} of the folder left aside: not named like an image.`);
+    if (job.counts.part) words.push(`${count(job.counts.part, "file")} read as parts of slides.`);
     if (job.state === "done" && job.message) words.push(job.message);
     if (job.removed_at) words.push(`The server removes it at ${new Date(job.removed_at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}.`);
     this.told.textContent = words.join(" ");
@@ -253,12 +262,14 @@ class Card {
   show(files) {
     const all = [...this.notSent, ...files];
     all.slice(0, this.most).forEach((file, i) => {
-      const told = `${file.state}|${file.message}|${file.diagnosis}|${file.name}`;
+      const told = `${file.tiles_read}|${file.state}|${file.message}|${file.diagnosis}|${file.name}`;
       const row = this.rows.get(i) ?? this.newRow(i);
       if (row.told === told) return;
       row.told = told;
       row.name.replaceChildren(file.name, ...(file.message ? [made("span", { class: "said-of" }, file.message)] : []));
-      row.state.replaceChildren(made("span", { class: `mark ${file.state}` }, WORDS[file.state]));
+      row.root.hidden = file.state === "part";  // its slide stands for it
+      const reading = file.state === "waiting" && file.tiles;
+      row.state.replaceChildren(made("span", { class: `mark ${file.state}` }, reading ? tiles(file) : WORDS[file.state]));
       row.answer.replaceChildren(...(file.diagnosis ? this.answer(file) : []));
     });
     this.rest?.remove();
@@ -270,7 +281,8 @@ class Card {
 
   newRow(i) {
     const row = { look: made("td", {}, made("span", { class: "look" })), name: made("td", { class: "name" }), state: made("td", { class: "state" }), answer: made("td", { class: "answer" }) };
-    this.body.append(made("tr", {}, row.look, row.name, row.state, row.answer));
+    row.root = made("tr", {}, row.look, row.name, row.state, row.answer);
+    this.body.append(row.root);
     this.rows.set(i, row);
     return row;
   }
@@ -332,7 +344,7 @@ function introduce() {
   byId("foot").textContent = model.notices.at(-1);
   const kept = limits.kept_seconds === null ? "The server keeps them."
     : `They are removed ${count(Math.max(1, Math.round(limits.kept_seconds / 60)), "minute")} after they were read, and when the server stops.`;
-  byId("limits").textContent = `JPEG, PNG, TIFF, WebP or BMP${model.modality === "histology" ? ", or whole slides of one file (SVS, NDPI, TIFF ...)" : ""}. Up to ${size(limits.file_bytes)} each; ${limits.files.toLocaleString("en")} files and ${size(limits.upload_bytes)} at a time. ${kept}`;
+  byId("limits").textContent = `JPEG, PNG, TIFF, WebP or BMP${model.modality === "histology" ? ", or whole slides (SVS, NDPI, TIFF ...; those of several files, such as MIRAX, as a folder)" : ""}. Up to ${size(limits.file_bytes)} each; ${limits.files.toLocaleString("en")} files and ${size(limits.upload_bytes)} at a time. ${kept}`;
 }
 
 function listen() {

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from image_bytes import encode, picture
 
+from nmevision.data import inspection
+from nmevision.data.images import DecodedImage, read_image
 from nmevision.data.inspection import inspect_files, join_identical
 from nmevision.data.splits import group_keys
 from nmevision.errors import DataError
@@ -106,3 +111,90 @@ class TestJoin:
         before = made.fingerprint
         self.join(made)
         assert made.fingerprint == before
+
+
+class TestMemory:
+    """What is remembered from one inspection to the next."""
+
+    @pytest.fixture
+    def made(self, tmp_path: Path) -> Manifest:
+        """Three good files and a broken one, unchanged for a minute."""
+        made = write(tmp_path, images(3) | {"broken.png": b"nothing"})
+        for sample in made.samples():
+            age(sample.path, 60)
+        return made
+
+    def test_files_that_stayed_as_they_were_are_not_read_again(
+        self, made: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        memory = tmp_path / "memory.json"
+        first = inspect_files(made, 10**8, memory=memory)
+        read = counting(monkeypatch)
+        pd.testing.assert_frame_equal(inspect_files(made, 10**8, memory=memory), first)
+        assert read == ["broken.png"]  # it may have been mended
+
+    @pytest.mark.parametrize("change", ["content", "touched", "fresh", "limit", "memory", "decoder"])
+    def test_whatever_may_have_changed_is_read_again(
+        self, change: str, made: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        memory, path, limit = tmp_path / "memory.json", tmp_path / "1.png", 10**8
+        if change == "fresh":  # written just now: the clock of the disk may not tell a second change
+            age(path, 0)
+        first = inspect_files(made, limit, memory=memory)
+        if change == "content":
+            path.write_bytes(encode(picture(seed=77), "PNG"))
+            age(path, 60)
+        elif change == "touched":
+            age(path, 30)
+        elif change == "memory":
+            memory.write_text(memory.read_text()[:-9])
+        elif change == "limit":
+            limit -= 1
+        elif change == "decoder":
+            monkeypatch.setattr(inspection, "decoder_version", lambda: "another")
+        read = counting(monkeypatch)
+        again = inspect_files(made, limit, memory=memory)
+        everything = change in ("limit", "memory", "decoder")
+        assert sorted(read) == (
+            ["0.png", "1.png", "2.png", "broken.png"] if everything else ["1.png", "broken.png"]
+        )
+        assert (again["sha256"][1] != first["sha256"][1]) == (change == "content")
+        assert again["sha256"][1] == hashlib.sha256(path.read_bytes()).hexdigest()
+
+    def test_other_manifests_are_not_forgotten(
+        self, made: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        memory = tmp_path / "memory.json"
+        inspect_files(made.select(made.frame["id"] == "0.png"), 10**8, memory=memory)
+        inspect_files(made.select(made.frame["id"] == "1.png"), 10**8, memory=memory)
+        read = counting(monkeypatch)
+        inspect_files(made, 10**8, memory=memory)
+        assert sorted(read) == ["2.png", "broken.png"]
+
+    @pytest.mark.parametrize(
+        "content", ["", "[]", "{}", '{"by": 3}', '{"by": null, "files": {"a": [1]}}', "\0"]
+    )
+    def test_any_damage_of_the_memory_is_forgotten(
+        self, content: str, made: Manifest, tmp_path: Path
+    ) -> None:
+        memory = tmp_path / "memory.json"
+        memory.write_text(content)
+        assert inspect_files(made, 10**8, memory=memory)["readable"].tolist() == [True, True, True, False]
+
+
+def age(path: Path, seconds: float) -> None:
+    """Let a file's last change be so long ago."""
+    then = time.time() - seconds
+    os.utime(path, (then, then))
+
+
+def counting(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the names of the files that are decoded from now on."""
+    read: list[str] = []
+
+    def noting(path: Path, max_pixels: int) -> DecodedImage:
+        read.append(path.name)
+        return read_image(path, max_pixels)
+
+    monkeypatch.setattr(inspection, "read_image", noting)
+    return read

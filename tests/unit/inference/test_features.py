@@ -143,3 +143,19 @@ def test_a_bundle_s_features_are_those_of_its_network_and_colours_need_none(
     assert features.values.shape == (6, len(bundle.novelty.mean))
     colours, _ = extract(colour_extractor(), manifest, tmp_path / "c.safetensors")
     np.testing.assert_allclose((colours.values.astype(float) ** 2).sum(axis=1), 1, atol=1e-6)
+
+
+def test_a_file_that_runs_share_keeps_the_rows_of_others(manifest: Manifest, tmp_path: Path) -> None:
+    out, ids = tmp_path / "f.safetensors", manifest.frame["id"]
+    first, second = manifest.select(ids < "image 3"), manifest.select(ids >= "image 2")
+    extract(with_function(Counting()), first, out, keep_others=True)
+    function = Counting()
+    features, outcome = extract(with_function(function), second, out, keep_others=True)
+    assert (function.asked, outcome.reused) == (2, 2)  # 2 is in both, 5 is the same file as 0
+    assert features.ids == tuple(second.frame["id"])
+    assert set(read_features(out).ids) == set(ids)
+    before = out.stat().st_mtime_ns
+    assert extract(with_function(function), first, out, keep_others=True)[1].reused == 3
+    assert out.stat().st_mtime_ns == before
+    extract(with_function(function), first, out)
+    assert set(read_features(out).ids) == set(first.frame["id"])

@@ -9,8 +9,8 @@ import torch
 from tiny_bundle import tiny_network
 from torch import nn
 
-from nmevision.networks.classifier import Classifier
-from nmevision.networks.tasks import DIAGNOSIS
+from nmevision.networks.classifier import Classifier, heads_of
+from nmevision.networks.tasks import DIAGNOSIS, FEATURES
 
 IMAGES = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
@@ -108,3 +108,18 @@ def test_views_are_the_mean_of_single_looks() -> None:
     looks += [look.transpose(2, 3) for look in looks]
     expected = torch.stack([network.outputs(look.contiguous())[DIAGNOSIS] for look in looks]).mean(0)
     torch.testing.assert_close(network.outputs(IMAGES, 8)[DIAGNOSIS], expected)
+
+
+@pytest.mark.parametrize("views", [1, 8])
+def test_heads_alone_say_of_features_what_the_network_says_of_images(views: int) -> None:
+    network = tiny_network(findings=2)
+    whole = network.outputs(IMAGES, views)
+    alone = heads_of(network)
+    found = alone.outputs(whole[FEATURES])
+    assert set(found) == set(whole)
+    for task, values in found.items():
+        torch.testing.assert_close(values, whole[task], atol=1e-5, rtol=1e-5)
+    alone.heads[DIAGNOSIS][1].bias.data += 1  # type: ignore[index, union-attr, operator]
+    torch.testing.assert_close(
+        network.outputs(IMAGES)[DIAGNOSIS], tiny_network(findings=2).outputs(IMAGES)[DIAGNOSIS] + 1
+    )

@@ -16,13 +16,22 @@ import pandas as pd
 import pytest
 from reader_browser import browser, until  # noqa: F401 - browser is a fixture
 from reader_cases import Bench, taxonomy
-from reader_folder import HOSTILE, add_overlays, corrected_answers, data_of, draw, make_folder
+from reader_folder import (
+    HOSTILE,
+    add_overlays,
+    corrected_answers,
+    data_of,
+    draw,
+    make_folder,
+    make_references,
+)
 
 from nmevision.files import write_csv
 from nmevision.journeys.grades_table import read_grades
 from nmevision.journeys.reason import reason_about
 from nmevision.knowledge.loading import load_knowledge
 from nmevision.manifest import read_manifest
+from nmevision.predictions import read_predictions
 from nmevision.reader.page import form_page, write_reader_page
 
 CASE = "sub/case 0004.jpg"
@@ -35,7 +44,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Bench]:
     made = tmp_path_factory.mktemp("answers")
     bench = make_folder(made, 40, side=320)
     add_overlays(made, CASE)
-    write_reader_page(made)
+    references = make_references(tmp_path_factory.mktemp("references"), [CASE])
+    write_reader_page(made, references=references)
     return made, bench
 
 
@@ -188,6 +198,47 @@ def test_corrections_are_read_again_by_reason_and_train(page: Any) -> None:
     assert not [row.message for row in rows.values() if row.message]
     outcome = reason_about(grades, page.downloads / f"reasoned-{time.monotonic_ns()}")
     assert outcome.counts["answered"] == 2
+
+
+def test_a_case_says_what_is_not_ruled_out_and_for_what_there_are_too_few(
+    page: Any, folder: tuple[Path, Bench]
+) -> None:
+    frame = read_predictions(folder[0] / "predictions.csv").frame.set_index("id")
+    told = str(frame.loc[CASE, "prediction_set_groups"]).split("; ")
+    open_case(page, CASE)
+    chips = [one.text for one in select(page, ".sets > .held .in-set")]
+    assert chips == [key.replace("?", " n = 4") for key in told]
+    held = [key for key in told if not key.endswith("?")]
+    assert 0 < len(held) < len(told)
+    assert [one.text for one in select(page, ".sets > .held .always")] == ["necrolytic n = 4"]
+    assert "never ruled out: fewer than 9 validation patients" in text(page, ".sets")
+    printed = page.execute_script("return document.getElementById('summary').textContent")
+    assert f"Patterns: Not ruled out at 90 %: {', '.join(held)}." in printed
+    assert "before your grades" not in text(page, ".sets")
+    give(page, GRADE)
+    assert "before your grades" in text(page, ".sets")
+    open_case(page, "sub/case 0001.jpg")
+    assert "for it the level promises nothing" in text(page, ".sets")
+    open_case(page, "sub/case 0000.jpg")
+    assert not select(page, ".sets")
+
+
+def test_the_nearest_references_stand_with_source_and_terms(page: Any) -> None:
+    open_case(page, CASE)
+    cards = [card.text for card in select(page, ".refs li")]
+    assert len(cards) == 5
+    assert cards[0].splitlines()[:2] == ["psoriasis", "similarity 0.90"]
+    assert "of the test; CC-BY-4.0: credit the authors" in cards[0]
+    assert "phantom" in cards[1].splitlines()
+    assert len(select(page, ".refs img")) == 2
+    assert sum("may not be passed on" in card for card in cards) == 3
+    assert HOSTILE in cards[2]
+    assert "<b>odd</b>" in cards[3]
+    assert "Likeness to an image is not a diagnosis." in text(page, "#near")
+    printed = page.execute_script("return document.getElementById('summary').textContent")
+    assert "Nearest reference cases: psoriasis 0.90 (of the test, CC-BY-4.0)" in printed
+    open_case(page, "sub/case 0006.jpg")
+    assert "features were not computed" in text(page, "#near")
 
 
 def test_a_case_prints_as_one_page(page: Any) -> None:

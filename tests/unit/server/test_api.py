@@ -46,7 +46,7 @@ def test_answers_are_those_of_the_predictor_itself(
     truth = predictor.predict(tmp_path)
     job = served.done(list(sent.items()))
     assert job["state"] == "done"
-    assert job["counts"] == {"waiting": 0, "ok": 3, "flagged": 0, "error": 0, "refused": 0}
+    assert job["counts"] == {"waiting": 0, "ok": 3, "flagged": 0, "error": 0, "part": 0, "refused": 0}
     got = table(served, job, "predictions.csv")
     assert got["id"].tolist() == list(sent)
     columns = [f"p_{key}" for key in truth.diagnoses]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from zipfile import ZipFile
 
 import pytest
 from reader_browser import until
-from server_world import PatientPredictor, Served, image, serving
+from server_world import PatientPredictor, Served, drop, image, serving
 
 from nmevision.inference.predictor import Predictor
 from nmevision.server.limits import Limits
@@ -19,15 +18,6 @@ from nmevision.server.results import page_of_cases
 
 pytestmark = pytest.mark.slow
 HOSTILE = "<img src=x onerror=document.title='hacked'>.png"
-DROP = """
-const transfer = new DataTransfer();
-for (const [name, text] of arguments[0]) {
-  const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
-  transfer.items.add(new File([bytes], name, {type: name.endsWith("png") ? "image/png" : ""}));
-}
-document.getElementById("drop").dispatchEvent(
-  new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true}));
-"""
 
 
 @pytest.fixture
@@ -38,10 +28,6 @@ def page(browser: Any, predictor: Predictor) -> Iterator[tuple[Any, Served]]:
         browser.execute_script("sessionStorage.clear()")
         browser.get_log("browser")
         yield browser, served
-
-
-def drop(driver: Any, *files: tuple[str, bytes]) -> None:
-    driver.execute_script(DROP, [(name, base64.b64encode(data).decode()) for name, data in files])
 
 
 def texts(driver: Any, selector: str) -> list[str]:

@@ -34,7 +34,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
     [
         ({"cuda": True, "cuda_bf16": True}, Hardware("gpu", 1, BF16)),
         ({"cuda": True}, Hardware("gpu", 1, FP32)),  # an old card only emulates it
-        ({"mps": True}, Hardware("mps", 1, FP32)),
+        ({"mps": True}, Hardware("mps", 1, FP32, "contiguous")),
         ({}, Hardware("cpu", 1, FP32)),
         ({"cpu": {"amx_bf16": True}}, Hardware("cpu", 1, BF16)),
         ({"cpu": {"avx512_bf16": True}}, Hardware("cpu", 1, BF16)),

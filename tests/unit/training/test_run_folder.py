@@ -79,3 +79,9 @@ def test_a_discarded_run_may_begin_again_and_is_still_counted(config: Experiment
     open_run(config, "abc", resume=False).discard()
     open_run(config, "abd", resume=False)
     assert configurations_tried(Path("runs"), "abc") == 1
+
+
+def test_what_is_noted_is_found_by_a_resumed_run(config: ExperimentConfig) -> None:
+    open_run(config, "abc", resume=False).note(computes={"precision": "32-true"})
+    facts = open_run(config, "abc", resume=True).facts
+    assert (facts["manifest"], facts["computes"]) == ("abc", {"precision": "32-true"})
