@@ -26,7 +26,7 @@ def test_a_ready_model_is_whole_small_and_says_what_it_is_not(modality: str) -> 
     assert sum(path.stat().st_size for path in folder.iterdir()) <= MOST_BYTES
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert "phantom" in card
-    assert "nothing about disease" in card
+    assert "no evidence about disease" in card
 
 
 def test_the_histology_model_tells_a_phantom_of_nme_from_normal_skin(tmp_path: Path) -> None:
