@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import platform
 import time
 from contextlib import suppress
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from nmevision.config import ExperimentConfig, TrainSection
+from nmevision.cores import usable_cores
 from nmevision.files import sha256_of_text, user_cache, write_json
 from nmevision.networks.classifier import Classifier
 from nmevision.training.hardware import BF16, FP32, LAYOUTS, Hardware, bf16_is_fast
@@ -24,7 +26,9 @@ IMAGES = 8
 """Of the batch that is timed, at most: with memory kept as `nmevision train` keeps it, ResNet-18 and MobileNetV2 were given
 the same at 8, 16 and 32, and more take as many times longer."""
 SECONDS = 5.0
-"""After which no further way is begun; the first two, bf16 and fp32 in channels-last, matter most."""
+"""After which neither another layout nor a third step is begun: bf16 and fp32 in channels-last matter most."""
+BUSY = 1.5
+"""Processes per core that compute, beyond which the speed is that of a crowd: it is used once and not remembered."""
 WORTH = 1.1
 """How many times faster a way must be to be taken before a plainer one, so that chance does not decide."""
 PLAINEST_FIRST = [(precision, layout) for precision in (FP32, BF16) for layout in LAYOUTS]
@@ -55,7 +59,8 @@ def fastest(hardware: Hardware, network: Classifier, config: ExperimentConfig, s
     said = f"measured before; remove {memory} to measure again"
     if rates is None:
         rates, said = measure(network, config.train, side, facts["batch"]), "measured"
-        _remember(memory, facts, rates)
+        if not _busy():
+            _remember(memory, facts, rates)
     chosen = choose(rates)
     print(f"training images/s ({said}): " + ", ".join(f"{way} {rate:.1f}" for way, rate in rates.items()))
     return replace(hardware, precision=chosen[0], layout=chosen[1])
@@ -89,18 +94,18 @@ def measure(network: Classifier, settings: TrainSection, side: int, batch: int) 
     with torch.random.fork_rng(devices=[]):
         images = torch.randn(max(2, min(IMAGES, batch)), 3, side, side)
         for precision, layout in ways:
-            if not rates or time.perf_counter() - started < SECONDS:
+            if layout == "channels_last" or time.perf_counter() - started < SECONDS:
                 rates[f"{precision} {layout}"] = round(_rate(network, settings, images, precision, layout), 2)
     return rates
 
 
 def _rate(network: Classifier, settings: TrainSection, images: Tensor, precision: str, layout: str) -> float:
-    """Return images per second of the best of two steps, after one that is not counted."""
+    """Return images per second of the best of two steps (of one, where steps are long), after one that is not counted."""
     copied = copy.deepcopy(network).to(memory_format=LAYOUTS[layout]).train()
     images = images.contiguous(memory_format=LAYOUTS[layout])
     optimiser = build_optimiser(copied, settings)
-    times = []
-    for _ in range(3):
+    times: list[float] = []
+    while len(times) < 2 or (len(times) < 3 and sum(times) < SECONDS / 2):
         started = time.perf_counter()
         optimiser.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == BF16):
@@ -124,6 +129,11 @@ def _recalled(memory: Path, facts: dict[str, Any]) -> Rates | None:
 def _remember(memory: Path, facts: dict[str, Any], rates: Rates) -> None:
     with suppress(OSError):  # no home folder to write to: the next training measures again
         write_json(memory, {"facts": facts, "images_per_second": rates})
+
+
+def _busy() -> bool:
+    """Tell whether more programs want this machine's cores than there are."""
+    return hasattr(os, "getloadavg") and os.getloadavg()[0] > BUSY * usable_cores()
 
 
 def _cpu_name() -> str:
