@@ -19,6 +19,11 @@ ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--disable-background-timer-throttling",  # a window that nobody sees for five minutes would be let sleep
+    "--disable-backgrounding-occluded-windows",
+    "--disable-renderer-backgrounding",
+    "--disable-features=IntensiveWakeUpThrottling",
 )
 
 
@@ -41,10 +46,25 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     }
     options.add_experimental_option("prefs", downloads)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    made = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    made = _patient(webdriver.Chrome)(options=options, service=webdriver.ChromeService(driver))
+    made.set_page_load_timeout(30)
     made.downloads = folder
     yield made
     made.quit()
+
+
+def _patient(kind: type[Any]) -> type[Any]:
+    """Return the driver's class, which opens a page that did not load in time once more."""
+    from selenium.common.exceptions import TimeoutException
+
+    class Patient(kind):  # type: ignore[misc]
+        def get(self, url: str) -> None:
+            try:
+                super().get(url)
+            except TimeoutException:
+                super().get(url)
+
+    return Patient
 
 
 def until(found: Callable[[], Any], seconds: float = 30) -> Any:

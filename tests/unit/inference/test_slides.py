@@ -139,11 +139,11 @@ def test_an_interrupted_slide_is_begun_again(
     out, done = tmp_path / "out", SlideReader.answer
     seen: list[str] = []
 
-    def stopped(self: SlideReader, sample: object) -> object:
+    def stopped(self: SlideReader, sample: object, watch: object = None) -> object:
         seen.append(sample.id)  # type: ignore[attr-defined]
         if len(seen) == 3:
             raise KeyboardInterrupt
-        return done(self, sample)  # type: ignore[arg-type]
+        return done(self, sample, watch)  # type: ignore[arg-type]
 
     monkeypatch.setattr(SlideReader, "answer", stopped)
     with pytest.raises(KeyboardInterrupt):
