@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from nmevision.cli.memory import restart_keeping_memory
 from nmevision.phantom.histology import draw_field
 from nmevision.phantom.profiles import DIAGNOSES
 from nmevision.phantom.section_truth import write_truth
@@ -61,4 +62,5 @@ def _draw(count: int, size: int, mpp: float, folder: Path) -> tuple[float, float
 
 
 if __name__ == "__main__":
+    restart_keeping_memory()  # as `nmevision data phantom` does
     main()

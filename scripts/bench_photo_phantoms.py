@@ -14,6 +14,7 @@ import time
 import cv2
 import numpy as np
 
+from nmevision.cli.memory import restart_keeping_memory
 from nmevision.phantom.clinical import draw_photo
 from nmevision.phantom.photo_grades import DIAGNOSES
 
@@ -39,4 +40,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    restart_keeping_memory()  # as `nmevision data phantom` does
     main()

@@ -3,8 +3,8 @@
     python scripts/oral_histology.py FOLDER WEIGHTS [--out DIR] [--resume] [key=value ...]
 
 FOLDER holds Normal/ and OSCC/ (Rahman et al.), WEIGHTS is a safetensors file for mobilenetv2_100 trained
-with inputs scaled to -1..1. Every fold is trained and tested on groups the others never see. About 25
-minutes on two cores. It says nothing about NME.
+with inputs scaled to -1..1. Every fold is trained and tested on groups the others never see. About half
+an hour on two cores. It says nothing about NME.
 """
 
 from __future__ import annotations

@@ -11,13 +11,11 @@ import typer
 from nmevision import __version__
 from nmevision.cli.data import MPP, data
 from nmevision.cli.knowledge import knowledge
-from nmevision.cli.memory import restart_keeping_memory
+from nmevision.cli.memory import OWN_PROCESS, restart_keeping_memory
 from nmevision.errors import NmevisionError
 
 EPILOG = "For research. Not a medical device."
 STOPPED = 130
-OWN_PROCESS = "own process"
-"""Told to the verbs by `main`, which is all that its process runs: it may be started again with other settings."""
 app = typer.Typer(
     help="Necrolytic migratory erythema versus its mimics, on clinical photos and H&E histology.",
     epilog=EPILOG,

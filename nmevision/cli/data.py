@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from nmevision.cli.memory import OWN_PROCESS, restart_keeping_memory
+
 data = typer.Typer(help="Make and check tables of images.", no_args_is_help=True)
 MPP = "of slides: micrometres per pixel where the file does not say"
 
@@ -112,6 +114,7 @@ def data_tiles(
 
 @data.command("phantom")
 def data_phantom(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="folder for the images and manifest.csv")],
     modality: Annotated[Literal["clinical", "histology"], typer.Option()] = "histology",
     n: Annotated[int, typer.Option(help="number of images")] = 400,
@@ -130,6 +133,8 @@ def data_phantom(
     shortcut: Annotated[str | None, typer.Option(help="plant a confounder, such as watermark:0.9")] = None,
 ) -> None:
     """Draw synthetic images with known truth. They are never evidence about disease."""
+    if context.obj == OWN_PROCESS:
+        restart_keeping_memory()
     from nmevision.phantom.dataset import DIAGNOSES, make
     from nmevision.phantom.shortcuts import parse_shortcut
     from nmevision.progress import progress_bar
@@ -148,6 +153,7 @@ def data_phantom(
 
 @data.command("phantom-slide")
 def data_phantom_slide(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="slide to write, ending in .tif")],
     diagnosis: Annotated[str, typer.Option(help="of the lesional stretches")] = "nme",
     seed: Annotated[int, typer.Option(min=0)] = 0,
@@ -158,6 +164,8 @@ def data_phantom_slide(
     processes: Annotated[int, typer.Option(help="workers")] = 1,
 ) -> None:
     """Draw a whole synthetic slide with planted lesions, its label map and what was planted where."""
+    if context.obj == OWN_PROCESS:
+        restart_keeping_memory()
     from nmevision.phantom.slide import BLOCK, make_slide
     from nmevision.progress import progress_bar
 

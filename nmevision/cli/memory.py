@@ -1,4 +1,4 @@
-"""Memory that training keeps: without this, glibc hands every large block back and the kernel clears it anew each step."""
+"""Memory that training and drawing keep: else glibc hands every large block back and the kernel clears it anew each time."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ KEEP = {
 }
 """Bytes, or 0 and 1. Measured with scripts/bench_training.py; see the GNU C library manual, "Memory Allocation Tunables"."""
 TUNABLES = "GLIBC_TUNABLES"
+OWN_PROCESS = "own process"
+"""Told to the verbs by `main`, which is all that its process runs: it may be started again with other settings."""
 
 
 def settings(environment: dict[str, str], libc: str, has_gpu: bool) -> str | None:
