@@ -135,6 +135,18 @@ def by_case(table: PredictionTable, taxonomy_groups: Mapping[str, str] | None = 
     return with_answers(rows, shares, table.diagnoses, taxonomy_groups)
 
 
+def group_members(
+    diagnoses: Sequence[str], group_of: Mapping[str, str]
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return the groups in the order in which they appear, and D x G: 1 where a diagnosis is of a group, else 0.
+
+    Probabilities N x D times it are those of the groups.
+    """
+    mine = [group_of[key] for key in diagnoses]
+    groups = tuple(dict.fromkeys(mine))
+    return groups, np.array([[own == group for group in groups] for own in mine], dtype=np.float64)
+
+
 def with_answers(
     rows: pd.DataFrame,
     probabilities: np.ndarray,
@@ -150,11 +162,9 @@ def with_answers(
     rows = rows.reset_index(drop=True)
     known = ~np.isnan(probabilities).any(axis=1)
     best = np.where(known, np.nan_to_num(probabilities).argmax(axis=1), -1)
-    mine = [group_of[key] for key in diagnoses] if group_of else []
-    groups = tuple(dict.fromkeys(mine))
+    groups, member = group_members(diagnoses, group_of) if group_of else ((), np.empty(0))
     columns: dict[str, object] = {}
     if 1 < len(groups) < len(diagnoses):
-        member = np.array([[own == group for group in groups] for own in mine], dtype=np.float64)
         shares = probabilities @ member
         leading = np.where(known, np.nan_to_num(shares).argmax(axis=1), -1)
         columns["group"] = [groups[i] if i >= 0 else "" for i in leading]

@@ -11,7 +11,7 @@ import typer
 from nmevision import __version__
 from nmevision.cli.data import MPP, data
 from nmevision.cli.knowledge import knowledge
-from nmevision.cli.memory import OWN_PROCESS, restart_keeping_memory
+from nmevision.cli.memory import OWN_PROCESS, restart_where_own
 from nmevision.errors import NmevisionError
 
 EPILOG = "For research. Not a medical device."
@@ -77,8 +77,7 @@ def train(
     if print_config:
         print(experiment.to_yaml(Path.cwd()), end="")
         return
-    if context.obj == OWN_PROCESS:
-        restart_keeping_memory()
+    restart_where_own(context.obj)
     from nmevision.journeys.train_and_test import train_and_test
 
     train_and_test(experiment, resume)
@@ -95,8 +94,7 @@ def sweep(
     out: Annotated[Path | None, typer.Option(help="folder; sweeps/NAME by default")] = None,
 ) -> None:
     """Train one experiment with other values, compared on validation; called again, it goes on."""
-    if context.obj == OWN_PROCESS:
-        restart_keeping_memory()
+    restart_where_own(context.obj)
     from nmevision.journeys.sweep.run import run_sweep
 
     outcome = run_sweep(config, overrides or [], launcher, out)

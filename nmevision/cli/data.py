@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from nmevision.cli.memory import OWN_PROCESS, restart_keeping_memory
+from nmevision.cli.memory import restart_where_own
 
 data = typer.Typer(help="Make and check tables of images.", no_args_is_help=True)
 MPP = "of slides: micrometres per pixel where the file does not say"
@@ -133,8 +133,7 @@ def data_phantom(
     shortcut: Annotated[str | None, typer.Option(help="plant a confounder, such as watermark:0.9")] = None,
 ) -> None:
     """Draw synthetic images with known truth. They are never evidence about disease."""
-    if context.obj == OWN_PROCESS:
-        restart_keeping_memory()
+    restart_where_own(context.obj)
     from nmevision.phantom.dataset import DIAGNOSES, make
     from nmevision.phantom.shortcuts import parse_shortcut
     from nmevision.progress import progress_bar
@@ -164,8 +163,7 @@ def data_phantom_slide(
     processes: Annotated[int, typer.Option(help="workers")] = 1,
 ) -> None:
     """Draw a whole synthetic slide with planted lesions, its label map and what was planted where."""
-    if context.obj == OWN_PROCESS:
-        restart_keeping_memory()
+    restart_where_own(context.obj)
     from nmevision.phantom.slide import BLOCK, make_slide
     from nmevision.progress import progress_bar
 

@@ -32,6 +32,12 @@ def settings(environment: dict[str, str], libc: str, has_gpu: bool) -> str | Non
     return ":".join(f"{name}={value}" for name, value in KEEP.items())
 
 
+def restart_where_own(told: object) -> None:
+    """Do `restart_keeping_memory` where the command line is all that its process runs: `told` is OWN_PROCESS."""
+    if told == OWN_PROCESS:
+        restart_keeping_memory()
+
+
 def restart_keeping_memory() -> None:
     """Start this very command again in this process with the tunables set; glibc reads them at the start only."""
     tunables = settings(dict(os.environ), platform.libc_ver()[0], Path("/dev/nvidiactl").exists())

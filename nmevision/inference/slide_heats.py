@@ -17,7 +17,7 @@ from nmevision.inference.slides import SPOILT, SlideOptions, want_of
 from nmevision.inference.tile_table import TILES
 from nmevision.manifest import Sample
 from nmevision.manifest_checks import FINDING_PREFIX
-from nmevision.predictions import PROBABILITY_PREFIX
+from nmevision.predictions import PROBABILITY_PREFIX, group_members
 from nmevision.preprocessing import Preprocessing
 from nmevision.taxonomy import Taxonomy
 
@@ -90,10 +90,9 @@ class SlideHeats:
 
 def _of_groups(rows: pd.DataFrame, taxonomy: Taxonomy, keys: Sequence[str]) -> pd.DataFrame:
     """Return the probability of each group in each tile: the sum of its members'."""
-    members = {
-        key: [PROBABILITY_PREFIX + d.key for d in taxonomy.diagnoses if d.group == key] for key in keys
-    }
-    return pd.DataFrame({key: rows[columns].sum(axis=1) for key, columns in members.items()})
+    groups, member = group_members(taxonomy.keys, taxonomy.group_of)
+    shares = rows[[PROBABILITY_PREFIX + key for key in taxonomy.keys]].to_numpy(np.float64) @ member
+    return pd.DataFrame(shares, columns=list(groups))[list(keys)]
 
 
 class _Canvas:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from nmevision.evaluation.conformal import patients_needed
 from nmevision.networks.sets import PredictionSets, SetLimit
-from nmevision.predictions import DECIMALS
+from nmevision.predictions import DECIMALS, group_members
 from nmevision.taxonomy import Taxonomy
 
 LEVEL = 0.9
@@ -63,13 +63,11 @@ def fit_sets(
             found.append(SetLimit(key=key, patients=len(set(whose[mine])), least=least))
         return tuple(found)
 
-    of = [taxonomy.group_of[key] for key in taxonomy.keys]
-    groups = tuple(dict.fromkeys(of))
-    member = np.array([[own == group for group in groups] for own in of], dtype=np.float64)
-    position = np.array([groups.index(group) for group in of], dtype=np.int64)
+    groups, member = group_members(taxonomy.keys, taxonomy.group_of)
+    position = member.argmax(axis=1)
     return PredictionSets(
         level=level,
         needed=patients_needed(alpha),
         diagnoses=limits(taxonomy.keys, p, truth),
-        groups=limits(groups, p @ member, position[truth]) if 1 < len(groups) < len(of) else (),
+        groups=limits(groups, p @ member, position[truth]) if 1 < len(groups) < len(taxonomy.keys) else (),
     )
