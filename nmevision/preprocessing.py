@@ -53,14 +53,15 @@ class Preprocessing(Record):
     def shrink(self, height: int, width: int, zoom: float = 1.0) -> float:
         """Return how many times smaller an image may come to `frame` with ENOUGH pixels for each of the frame's.
 
-        height, width: of the image, pixels. zoom: how much closer than `frame` its reader looks at most.
+        height, width: of the image, pixels. zoom: how much closer than `frame` its reader looks at most; no look is
+        then ever enlarged.
 
         >>> Preprocessing(height=224, width=224, mean=(0, 0, 0), std=(1, 1, 1)).shrink(1024, 1792)
         4.0
         """
         scales = self.height / height, self.width / width
         scale = min(scales) if self.fit == "pad" else max(scales) / self.crop_pct
-        return 1 / (ENOUGH * scale * zoom)
+        return 1 / (max(ENOUGH, zoom) * scale)
 
     def _padded(self, pixels: np.ndarray) -> Image.Image:
         """Return the whole image in the middle of the frame."""

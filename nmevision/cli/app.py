@@ -119,6 +119,7 @@ def predict(
     engine: Annotated[
         Literal["auto", "openvino", "onnx", "torch"], typer.Option(help="the fastest sound one")
     ] = "auto",
+    int8: Annotated[bool, typer.Option("--int8", help="in 8 bits, with the loss its card tells")] = False,
     shard: Annotated[str | None, typer.Option(help=SHARD)] = None,
 ) -> None:
     """Run a model over images: one row per file, whatever the files are like."""
@@ -129,7 +130,7 @@ def predict(
     from nmevision.journeys.predict import predict_images
 
     part = shard_of(shard)
-    predictor = Predictor.load(bundle, batch_size, max_pixels, engine)
+    predictor = Predictor.load(bundle, batch_size, max_pixels, engine, int8)
     slides = SlideOptions(mpp, max_tiles, aggregation_of(aggregate))
     table = predict_images(
         predictor,
@@ -228,6 +229,19 @@ def benchmark(
     board = run_suite(suite, bundles or [], out)
     print(board.text)
     print(board.path.resolve())
+
+
+@app.command(epilog=EPILOG)
+def combine(
+    histology: Annotated[Path, typer.Argument(help="folder of `nmevision predict`: slides, H&E fields")],
+    clinical: Annotated[Path, typer.Argument(help="another: photos of the same patients; in either order")],
+    out: Out,
+    prior: Annotated[Path | None, typer.Option(help="your own prior (YAML)")] = None,
+) -> None:
+    """Join the slides and the photos of each patient: side by side, as one answer, and where they disagree."""
+    from nmevision.journeys.combine import combine
+
+    print(combine(histology, clinical, out, prior).text)
 
 
 @app.command(epilog=EPILOG)

@@ -33,6 +33,8 @@ from nmevision.data.file_kinds import (
 from nmevision.data.folder_scan import FoundFiles, find_images, text_of_path
 from nmevision.data.image_errors import COPY_AGAIN, EXPORT_8_BIT, check_regular_file, plain_words
 from nmevision.data.image_notes import NEARLY_BLANK, SMALL_SIDE, notes_about, spread
+from nmevision.data.jpeg import VERSION as JPEG_VERSION
+from nmevision.data.jpeg import decode_jpeg
 from nmevision.errors import ImageError
 
 __all__ = [
@@ -52,7 +54,7 @@ Pixels = npt.NDArray[np.uint8]
 DEFAULT_MAX_PIXELS = 200_000_000
 """Largest image decoded unless the caller says otherwise: about 14 000 x 14 000, 600 MB as RGB."""
 
-DECODER = 1
+DECODER = 2
 """Raised whenever the same file comes to give other pixels: those that were kept on disk are then made anew."""
 
 _MAX_PAGES = 500  # pages of a TIFF that are looked at: a longer chain is odd, and walking it takes seconds
@@ -92,9 +94,9 @@ class DecodedImage:
 
 @cache
 def decoder_version() -> str:
-    """Return all that decides an image's pixels beside its file: this module's, Pillow's and libjpeg's versions."""
+    """Return all that decides an image's pixels beside its file: the versions of this module and of those it decodes with."""
     jpeg = features.version("libjpeg_turbo") or features.version("jpg")
-    return f"{DECODER}, Pillow {pillow_version}, libjpeg {jpeg}"
+    return f"{DECODER}, Pillow {pillow_version}, libjpeg {jpeg}, simplejpeg {JPEG_VERSION}"
 
 
 def read_image(
@@ -151,14 +153,14 @@ def _decode(stream: IO[bytes], suffix: str, max_pixels: int, shrink: Shrink | No
     try:
         image = _open(stream, kind, max_pixels, notes)
         bits = _bits_per_value(image)
-        smaller = shrink is not None and _ask_for_less(image, shrink)
-        image.load()
-        pixels = _rgb_pixels(_upright(image, notes), image, bits)
+        factor = _smaller_by(image, shrink)
+        quick = _jpeg_pixels(stream, image, factor, notes)
+        pixels = _loaded(image, bits, notes) if quick is None else quick
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # Pillow raises a dozen kinds for damaged files; each means "unreadable"
         raise ImageError(plain_words(kind, error)) from error
-    if smaller and spread(pixels) < NEARLY_BLANK:
+    if factor > 1 and spread(pixels) < NEARLY_BLANK:
         stream.seek(0)
         return _decode(stream, suffix, max_pixels, None)
     notes += notes_about(pixels, bits)
@@ -199,20 +201,32 @@ def _open(stream: IO[bytes], kind: str, max_pixels: int, notes: list[str]) -> Im
     return image
 
 
-def _ask_for_less(image: ImageFile.ImageFile, shrink: Shrink) -> bool:
-    """Have a JPEG decoded smaller where that is enough, and tell whether it will be.
+def _smaller_by(image: ImageFile.ImageFile, shrink: Shrink | None) -> int:
+    """Return 2, 4 or 8 for a JPEG of which a half, a quarter or an eighth of its size is enough, else 1; Pillow is told.
 
     libjpeg then leaves out the highest frequencies of each block of 8 x 8 pixels, which averages areas.
     """
-    if not isinstance(image, JpegImagePlugin.JpegImageFile):
-        return False
+    if shrink is None or not isinstance(image, JpegImagePlugin.JpegImageFile):
+        return 1
     width, height = image.size
     most = min(shrink(height, width), shrink(width, height))  # EXIF may turn it
     most = min(most, min(width, height) / SMALL_SIDE)  # none becomes small that was not
-    factor = next((factor for factor in (8, 4, 2) if factor <= most), 1)
-    if factor > 1:
-        image.draft(None, (width // factor, height // factor))
-    return factor > 1
+    return next((factor for factor in (8, 4, 2) if factor <= most), 1)
+
+
+def _jpeg_pixels(
+    stream: IO[bytes], image: ImageFile.ImageFile, factor: int, notes: list[str]
+) -> Pixels | None:
+    """Return the upright pixels of an ordinary JPEG; None for all else, of which Pillow then decodes no more than asked."""
+    if not isinstance(image, JpegImagePlugin.JpegImageFile):
+        return None
+    pixels = decode_jpeg(stream, *image.size, factor)
+    if pixels is None:
+        if factor > 1:
+            image.draft(None, (image.width // factor, image.height // factor))
+        return None
+    turn = _turn_of(image, notes)
+    return pixels if turn is None else np.asarray(_turned(Image.fromarray(pixels), turn))
 
 
 def _check_size(image: ImageFile.ImageFile, max_pixels: int) -> None:
@@ -286,17 +300,26 @@ def _bits_per_value(image: ImageFile.ImageFile) -> int:
     return 16 if ";16" in raw_mode else 12 if ";12" in raw_mode else 8
 
 
-def _upright(image: ImageFile.ImageFile, notes: list[str]) -> Image.Image:
-    """Return a loaded image turned as its EXIF orientation asks."""
+def _turn_of(image: ImageFile.ImageFile, notes: list[str]) -> Image.Transpose | None:
+    """Return how an image must be turned as its EXIF orientation asks."""
     try:
         exif = image.getexif()
         if not len(exif) and image.info.get("exif"):
             Image.Exif().load(image.info["exif"])  # the JPEG reader may have swallowed its error
-        turn = _TO_UPRIGHT.get(exif.get(_ORIENTATION, 1))
+        return _TO_UPRIGHT.get(exif.get(_ORIENTATION, 1))
     except Exception:  # damaged EXIF raises as many kinds as damaged pixels, and the pixels are whole
         notes.append("its EXIF data is damaged: shown as stored, perhaps turned")
-        return image
+        return None
+
+
+def _turned(image: Image.Image, turn: Image.Transpose | None) -> Image.Image:
     return image if turn is None else image.transpose(turn)
+
+
+def _loaded(image: ImageFile.ImageFile, bits: int, notes: list[str]) -> Pixels:
+    """Decode an image that Pillow has opened, to upright RGB."""
+    image.load()
+    return _rgb_pixels(_turned(image, _turn_of(image, notes)), image, bits)
 
 
 def _rgb_pixels(upright: Image.Image, source: ImageFile.ImageFile, bits: int) -> Pixels:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import simplejpeg  # unlike imagecodecs it tells of damage that libjpeg goes on after
 
 from nmevision.data.slide_readers import CACHE_BYTES, PART_BYTES, OpenSlideReader, Pixels, SlideReader
 from nmevision.errors import ImageError
@@ -52,10 +52,7 @@ class TileReader:
     Whatever is odd about a tile (missing, damaged) is left to OpenSlide too, so that it is answered as ever.
     """
 
-    def __init__(
-        self, path: Path, slide: OpenSlideReader, grids: list[Grid | None], decode: Callable[..., Pixels]
-    ) -> None:
-        """Open it; decode: simplejpeg's decode_jpeg."""
+    def __init__(self, path: Path, slide: OpenSlideReader, grids: list[Grid | None]) -> None:
         self.levels, self.mpp, self.objective, self.origin = (
             slide.levels,
             slide.mpp,
@@ -63,7 +60,6 @@ class TileReader:
             slide.origin,
         )
         self.grids = grids
-        self._decode = decode
         self._slide = slide
         self._stream = path.open("rb", buffering=0)
         self._kept: OrderedDict[tuple[int, int], Pixels] = OrderedDict()
@@ -134,7 +130,9 @@ class TileReader:
             if len(data) < count:
                 return None
             whole = grid.head + data[len(_START) :]
-            found = self._decode(whole, "RGB", fastdct=False, fastupsample=False, buffer=out, strict=True)
+            found = simplejpeg.decode_jpeg(
+                whole, "RGB", fastdct=False, fastupsample=False, buffer=out, strict=True
+            )
         except Exception:  # OpenSlide is asked, which says what is wrong
             return None
         return out if found.shape == out.shape else None
@@ -144,18 +142,13 @@ def faster(path: Path, slide: OpenSlideReader) -> SlideReader:
     """Return a reader of the same pixels that decodes JPEG tiles itself, or `slide` where no level can be read so.
 
     Each level is tried on its fullest tile first: only where every pixel is OpenSlide's it is read directly. A level
-    whose scale is no whole number is left to OpenSlide, which shifts it by parts of a pixel; so is everything where
-    simplejpeg is not installed.
+    whose scale is no whole number is left to OpenSlide, which shifts it by parts of a pixel.
     """
     if slide.vendor not in VENDORS:
         return slide
-    try:
-        import simplejpeg  # unlike imagecodecs it tells of damage that libjpeg goes on after
-    except ImportError:
-        return slide
     reader = None
     try:
-        reader = TileReader(path, slide, _grids(path, slide), simplejpeg.decode_jpeg)
+        reader = TileReader(path, slide, _grids(path, slide))
         reader.grids = [
             grid if _agrees(reader, slide, level) else None for level, grid in enumerate(reader.grids)
         ]

@@ -11,7 +11,7 @@ import numpy as np
 
 from nmevision.errors import BundleError
 from nmevision.networks.bundle import Bundle
-from nmevision.networks.graph import GRAPH, Precision
+from nmevision.networks.graph import GRAPH, INT8_GRAPH, Int8Info, Precision
 
 EngineChoice = Literal["auto", "openvino", "onnx", "torch"]
 _CUDA_LIBRARIES = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}
@@ -38,14 +38,19 @@ class Engine(Protocol):
         """Return task -> float64 N x outputs, and FEATURES, of N >= 1 arrays float32 3 x H x W."""
 
 
-def engine_for(bundle: Bundle, choice: EngineChoice = "auto", batch_size: int | None = None) -> Engine:
+def engine_for(
+    bundle: Bundle, choice: EngineChoice = "auto", batch_size: int | None = None, int8: bool = False
+) -> Engine:
     """Return an engine for a bundle.
 
     choice: auto takes torch on a GPU; on a CPU OpenVINO, in bfloat16 where the processor has it and the bundle's
         check has found the same answers in it; ONNX Runtime, then torch, where that cannot be, with a line that says why.
     batch_size: images per call; the engine's own choice by default.
-    Raises BundleError where the engine that was asked for by name cannot run the bundle.
+    int8: run the graph in 8 bits, on the CPU; never chosen by itself.
+    Raises BundleError where the engine that was asked for by name cannot run the bundle, or none can in 8 bits.
     """
+    if int8:
+        return _in_8_bits(bundle, choice, batch_size)
     if choice != "auto":
         try:
             return _MAKERS[choice](bundle, batch_size)
@@ -60,6 +65,44 @@ def engine_for(bundle: Bundle, choice: EngineChoice = "auto", batch_size: int | 
             print(f"{name} cannot run this model: {_why(problem)}", file=sys.stderr)
     print("torch runs it, which is slower", file=sys.stderr)
     return _torch(bundle, batch_size)
+
+
+def _in_8_bits(bundle: Bundle, choice: EngineChoice, batch_size: int | None) -> Engine:
+    """Return OpenVINO, or else ONNX Runtime, with the graph in 8 bits; raise BundleError where neither can run it."""
+    measured = bundle.info.graph.int8 if bundle.info.graph is not None else None
+    if measured is None:
+        raise BundleError(
+            f"{bundle.folder}: --int8 needs {INT8_GRAPH}, and it was saved without; leave out --int8, or train with "
+            "model.int8=true (it is kept where its measured loss is small)"
+        )
+    reasons = []
+    for name in ("openvino", "onnx") if choice == "auto" else (choice,):
+        try:
+            engine = _graph_in_8_bits(name, bundle, measured, batch_size)
+        except (ImportError, RuntimeError) as problem:
+            reasons.append(f"{name}: {_why(problem)}")
+        else:
+            for reason in reasons:
+                print(f"{reason}; {name} runs it", file=sys.stderr)
+            return engine
+    raise BundleError(f"--int8 cannot run {bundle.folder}: {'; '.join(reasons)}; leave out --int8")
+
+
+def _graph_in_8_bits(name: str, bundle: Bundle, measured: Int8Info, batch_size: int | None) -> Engine:
+    from nmevision.inference.engine_graph import GraphEngine
+    from nmevision.networks.graph import OnnxRuntime, OpenVinoRuntime, Runtime
+    from nmevision.networks.int8 import refuse_other_arithmetic
+
+    if name == "torch":
+        raise RuntimeError("it has no 8-bit integers here")
+    views, frame, graph = bundle.info.network.views, bundle.info.preprocessing, bundle.folder / INT8_GRAPH
+    runtime: Runtime
+    if name == "onnx":
+        runtime = OnnxRuntime(graph, "int8")
+    else:
+        runtime = OpenVinoRuntime(graph, (views, 3, frame.height, frame.width), "int8")
+    refuse_other_arithmetic(runtime, measured, views, frame.height, frame.width)
+    return GraphEngine(bundle, runtime, batch_size)
 
 
 def _torch(bundle: Bundle, batch_size: int | None) -> Engine:

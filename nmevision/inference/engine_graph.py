@@ -8,7 +8,7 @@ from nmevision.cores import usable_cores
 from nmevision.errors import ImageError
 from nmevision.inference.memory import NO_ROOM, means_no_memory
 from nmevision.networks.bundle import Bundle
-from nmevision.networks.graph import Precision, Runtime, looks_at
+from nmevision.networks.graph import Precision, Runtime, mean_outputs
 
 IMAGES_PER_CORE = 8
 """Images handed over at a time for each core: few enough to stay small, many enough that no core waits for long."""
@@ -46,11 +46,8 @@ class GraphEngine:
         Raises ImageError where memory does not suffice.
         """
         try:
-            found = self.runtime([looks_at(image, self.views) for image in images])
+            return mean_outputs(self.runtime, images, self.views)
         except (RuntimeError, MemoryError) as problem:
             if not means_no_memory(problem):
                 raise
             raise ImageError(NO_ROOM) from None
-        return {
-            task: np.stack([one[task].mean(axis=0, dtype=np.float64) for one in found]) for task in found[0]
-        }

@@ -14,6 +14,8 @@ SHARDS = "shards"
 """Folder where the shards of one prediction meet (`nmevision.inference.shard_folder`)."""
 Answer = dict[str, Any]
 """One sample's outcome: id, status, message and `values`, column -> number (none where status is error)."""
+IN_8_BITS = "/int8"
+"""Behind the hash of a bundle whose answers were computed in 8-bit integers: they are not mixed with others."""
 UNUSUAL = "unlike every training image: its answer has no ground"
 """Said of an image or a slide whose features lie beyond those of all validation images."""
 
@@ -26,13 +28,13 @@ def error_answer(identity: str, message: str) -> Answer:
 class Journal:
     """Answers of one bundle, written as they come.
 
-    out: the output folder. bundle_hash: answers of another bundle are never mixed in.
+    out: the output folder. source: what gives the answers (`Predictor.source`); those of another are never mixed in.
     Raises RunError where the folder holds a finished or begun prediction and `resume` is false.
     """
 
-    def __init__(self, out: Path, bundle_hash: str, resume: bool) -> None:
+    def __init__(self, out: Path, source: str, resume: bool) -> None:
         self.path = out / PARTIAL
-        self.bundle_hash = bundle_hash
+        self.source = source
         self.answers: dict[str, Answer] = {}
         finished = out / "predictions.csv"
         if (out / SHARDS).is_dir():
@@ -49,7 +51,7 @@ class Journal:
             raise RunError(f"{out} {begun}; continue it with --resume, or choose another --out")
         if resume:
             self._read_finished(finished, out / "run.json")
-            known = read_answers(self.path, bundle_hash)
+            known = read_answers(self.path, source)
             self.answers |= {name: one for name, one in known.items() if one["status"] != "error"}
         out.mkdir(parents=True, exist_ok=True)
         self._stream: TextIO | None = None
@@ -59,7 +61,7 @@ class Journal:
         if self._stream is None:
             torn = self.path.exists()  # its last line may be, so a new one is begun
             self._stream = self.path.open("a", encoding="utf-8")
-            self._stream.write("\n" * torn + json.dumps({"bundle": self.bundle_hash}) + "\n")
+            self._stream.write("\n" * torn + json.dumps({"bundle": self.source}) + "\n")
         for answer in answers:
             self.answers[answer["id"]] = answer
             self._stream.write(json.dumps(answer, ensure_ascii=True) + "\n")
@@ -80,10 +82,10 @@ class Journal:
         """Take over the answers of an earlier finished run; unreadable files are tried again."""
         if not table.is_file():
             return
-        stored = _bundle_named_in(facts)
+        stored = _source_named_in(facts)
         if stored is None and self.path.is_file():
             return  # killed before run.json was written: the journal still holds all of the table
-        _refuse_other(stored, self.bundle_hash, table)
+        _refuse_other(stored, self.source, table)
         predictions = read_predictions(table)
         numbers = predictions.numbers
         for row in predictions.frame.to_dict("records"):
@@ -96,10 +98,10 @@ class Journal:
                 }
 
 
-def read_answers(path: Path, bundle_hash: str) -> dict[str, Answer]:
+def read_answers(path: Path, source: str) -> dict[str, Answer]:
     """Return the answers in a journal by id, the last of each; a line cut by a kill is ignored.
 
-    Raises RunError where another bundle gave them.
+    Raises RunError where they come from another source.
     """
     answers: dict[str, Answer] = {}
     if not path.is_file():
@@ -111,24 +113,30 @@ def read_answers(path: Path, bundle_hash: str) -> dict[str, Answer]:
         except ValueError:
             continue
         if "bundle" in answer:
-            _refuse_other(answer["bundle"], bundle_hash, path)
+            _refuse_other(answer["bundle"], source, path)
             mine = True
         elif mine and "status" in answer and "id" in answer:
             answers[answer["id"]] = answer
     return answers
 
 
-def _refuse_other(stored: str | None, bundle_hash: str, path: Path) -> None:
-    if stored != bundle_hash:
-        raise RunError(
-            f"{path} was made by another model (bundle {str(stored)[:12]}, this is "
-            f"{bundle_hash[:12]}); choose another --out"
-        )
+def _refuse_other(stored: str | None, source: str, path: Path) -> None:
+    if stored == source:
+        return
+    if stored is not None and stored.removesuffix(IN_8_BITS) == source.removesuffix(IN_8_BITS):
+        how = "with" if stored.endswith(IN_8_BITS) else "without"
+        raise RunError(f"{path} was made {how} --int8; go on in the same way, or choose another --out")
+    raise RunError(
+        f"{path} was made by another model (bundle {str(stored)[:12]}, this is "
+        f"{source[:12]}); choose another --out"
+    )
 
 
-def _bundle_named_in(facts: Path) -> str | None:
-    """Return the bundle's hash in run.json, or None where there is no such file or it is not ours."""
+def _source_named_in(facts: Path) -> str | None:
+    """Return what run.json says the answers come from, or None where there is no such file or it is not ours."""
     try:
-        return str(json.loads(facts.read_text(encoding="utf-8"))["bundle"]["hash"])
-    except (OSError, ValueError, KeyError, TypeError):
+        content = json.loads(facts.read_text(encoding="utf-8"))
+        precision = content.get("timing", {}).get("precision")
+        return str(content["bundle"]["hash"]) + (IN_8_BITS if precision == "int8" else "")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -18,7 +18,7 @@ from nmevision.data.slides import is_slide
 from nmevision.errors import ImageError
 from nmevision.inference.engine import EngineChoice, engine_for
 from nmevision.inference.inputs import Inputs, inputs_from
-from nmevision.inference.journal import UNUSUAL, Answer, Journal, error_answer
+from nmevision.inference.journal import IN_8_BITS, UNUSUAL, Answer, Journal, error_answer
 from nmevision.inference.outputs import Timing, write_outputs
 from nmevision.inference.slides import SlideOptions, SlideReader, Watch
 from nmevision.inference.tile_table import Row, TileTable, write_tiles
@@ -54,10 +54,11 @@ class Predictor:
         batch_size: int | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         engine: EngineChoice = "auto",
+        int8: bool = False,
     ) -> None:
         self.bundle = bundle
         self.max_pixels = max_pixels
-        self.engine = engine_for(bundle, engine, batch_size)
+        self.engine = engine_for(bundle, engine, batch_size, int8)
         self.maker = AnswerMaker(bundle)
 
     @classmethod
@@ -67,14 +68,21 @@ class Predictor:
         batch_size: int | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         engine: EngineChoice = "auto",
+        int8: bool = False,
     ) -> Predictor:
         """Open the bundle in `folder`; raise BundleError where it is missing, altered or too new.
 
         batch_size: images per call of the network; chosen for the machine by default.
         max_pixels: larger images become an error row.
         engine: what runs the network; the fastest sound one by default (`nmevision.inference.engine`).
+        int8: use the network in 8 bits; raises BundleError where the bundle has none.
         """
-        return cls(open_bundle(Path(folder)), batch_size, max_pixels, engine)
+        return cls(open_bundle(Path(folder)), batch_size, max_pixels, engine, int8)
+
+    @property
+    def source(self) -> str:
+        """Return what the answers come from: the bundle's hash, and IN_8_BITS behind it where it runs so."""
+        return self.bundle.hash + (IN_8_BITS if self.engine.precision == "int8" else "")
 
     def predict(
         self,
@@ -100,7 +108,7 @@ class Predictor:
         slides = slides or SlideOptions()
         if out is None:
             return self.table(inputs, self.answer(inputs, slides, watch=watch).answers)
-        journal = Journal(Path(out), self.bundle.hash, resume)
+        journal = Journal(Path(out), self.source, resume)
         tiles = TileTable(Path(out), frozenset(journal.answers))
         found = self.answer(inputs, slides, journal, tiles, watch)
         timing = Timing(found.seconds, found.images, self.engine)

@@ -112,14 +112,14 @@ class ShardFolder:
         with held(self.meeting / "merge.lock") as mine:
             yield mine and self.meeting.is_dir()
 
-    def collected(self, bundle_hash: str) -> tuple[dict[str, Answer], dict[str, list[Row]], list[Facts]]:
+    def collected(self, source: str) -> tuple[dict[str, Answer], dict[str, list[Row]], list[Facts]]:
         """Return the answers of all shards, their slides' tiles, and what each noted when it was done."""
         answers: dict[str, Answer] = {}
         slides: dict[str, list[Row]] = {}
         notes = []
         for number in range(1, self.shard.count + 1):
             folder = self.meeting / Shard(number, self.shard.count).name
-            theirs = read_answers(folder / PARTIAL, bundle_hash)
+            theirs = read_answers(folder / PARTIAL, source)
             answers |= theirs
             slides |= TileTable(folder, theirs).slides()
             notes.append(json.loads(self._done(number).read_text(encoding="utf-8")))

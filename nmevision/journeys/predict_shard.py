@@ -39,7 +39,7 @@ def predict_shard(
     Raises RunError where `out` is taken or the shards do not fit together.
     """
     facts = {
-        "bundle": predictor.bundle.hash,
+        "bundle": predictor.source,
         "input": inputs.fingerprint,
         "files": len(inputs.samples),
         "max_pixels": predictor.max_pixels,
@@ -72,7 +72,7 @@ def _refuse_taken(out: Path, resume: bool) -> None:
 
 def _merged(predictor: Predictor, inputs: Inputs, out: Path) -> PredictionTable:
     """Return the predictions that are there already; raise RunError where they are of another model or other files."""
-    Journal(out, predictor.bundle.hash, resume=True)
+    Journal(out, predictor.source, resume=True)
     facts = json.loads((out / FACTS).read_text(encoding="utf-8"))
     if facts["input"]["fingerprint"] != inputs.fingerprint:
         raise RunError(
@@ -87,7 +87,7 @@ def _answer(
     predictor: Predictor, mine: Inputs, folder: ShardFolder, resume: bool, slides: SlideOptions, draw: Draw
 ) -> None:
     """Answer the share and note that it is done."""
-    journal = Journal(folder.journals, predictor.bundle.hash, resume)
+    journal = Journal(folder.journals, predictor.source, resume)
     tiles = TileTable(folder.journals, frozenset(journal.answers))
     found = predictor.answer(mine, slides, journal, tiles)
     table = predictor.table(mine, found.answers)
@@ -122,7 +122,7 @@ def _merge(predictor: Predictor, inputs: Inputs, out: Path, folder: ShardFolder)
         if not mine:
             print("another shard merges")
             return None
-        answers, tiles, notes = folder.collected(predictor.bundle.hash)
+        answers, tiles, notes = folder.collected(predictor.source)
         lost = [sample.id for sample in inputs.samples if sample.id not in answers]
         if lost:
             raise RunError(

@@ -69,7 +69,7 @@ def build_backbone(
         options["drop_path_rate"] = drop_path
     if weights == "none":
         module = _create(name, image_size, pretrained=False, **options)
-        return Backbone(module, module.num_features, "none", "")
+        return Backbone(module, module.head_hidden_size, "none", "")
     if weights == "hub":
         return _from_hub(name, image_size, options)
     return _from_file(name, Path(weights), image_size, options)
@@ -165,7 +165,7 @@ def _from_hub(name: str, image_size: int | None, options: dict[str, Any]) -> Bac
         ) from None
     config = module.pretrained_cfg
     repository = config.get("hf_hub_id") or config.get("url") or name
-    return Backbone(module, module.num_features, f"hub:{repository}", str(config.get("license") or ""))
+    return Backbone(module, module.head_hidden_size, f"hub:{repository}", str(config.get("license") or ""))
 
 
 def _config_on_hub(repository: str, architecture: str) -> dict[str, Any]:
@@ -224,7 +224,7 @@ def _from_file(name: str, path: Path, image_size: int | None, options: dict[str,
         )
     except RuntimeError as problem:
         raise WeightsError(f"{path} does not fit '{name}': {str(problem).splitlines()[-1].strip()}") from None
-    return Backbone(module, module.num_features, source.name, known.licence if known else "")
+    return Backbone(module, module.head_hidden_size, source.name, known.licence if known else "")
 
 
 def _stored_in(path: Path) -> set[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,7 @@ from nmevision.knowledge.fusion import Fusion
 from nmevision.knowledge.tables import Modality
 from nmevision.licences import forbidden
 from nmevision.networks.card import card_of
-from nmevision.networks.graph import GRAPH, GraphInfo
+from nmevision.networks.graph import GRAPH, INT8_GRAPH, GraphInfo, Int8Info
 from nmevision.networks.novelty import FeatureNovelty
 from nmevision.networks.sets import PredictionSets
 from nmevision.preprocessing import Preprocessing
@@ -116,6 +116,9 @@ class BundleInfo(Record):
             raise ValueError("the prediction sets are not of the taxonomy's diagnoses")
         if (self.graph is None) != (GRAPH not in self.files):
             raise ValueError(f"a record of the graph goes with {GRAPH}, and {GRAPH} with a record")
+        small = self.graph is not None and self.graph.int8 is not None
+        if small != (INT8_GRAPH in self.files):
+            raise ValueError(f"a record of int8 goes with {INT8_GRAPH}, and {INT8_GRAPH} with a record")
         return self
 
 
@@ -231,6 +234,7 @@ def save_bundle(
     seen: list[str],
     usual: FeatureNovelty,
     examples: Sequence[NDArray[np.float32]] | None = None,
+    add_int8: Callable[[Bundle], Int8Info | None] | None = None,
 ) -> Bundle:
     """Write a bundle whole or not at all, open it again as a user would, and return it.
 
@@ -239,6 +243,8 @@ def save_bundle(
     usual: what the network's features look like on them.
     examples: some inputs (3 x height x width) on which other engines are compared with torch; random pictures
         where None.
+    add_int8: writes INT8_GRAPH beside the graph of the bundle that is being saved and returns what it loses, or None
+        where it is not to be kept.
     Raises BundleError where `folder` exists already, or training used images whose licence forbids it.
     """
     from safetensors.numpy import save_file as save_arrays
@@ -268,8 +274,11 @@ def save_bundle(
         checked = validate(BundleInfo, record, str(folder), BundleError)
         saved = Bundle(work, checked)
         if graph := make_portable(saved, saved.network(), examples):
-            record |= {"graph": graph, "files": files | {GRAPH: sha256_of(work / GRAPH)}}
-            checked = validate(BundleInfo, record, str(folder), BundleError)
+            files[GRAPH] = sha256_of(work / GRAPH)
+            if add_int8 is not None and (small := add_int8(saved)) is not None:
+                graph = graph.model_copy(update={"int8": small})
+                files[INT8_GRAPH] = sha256_of(work / INT8_GRAPH)
+            checked = validate(BundleInfo, record | {"graph": graph}, str(folder), BundleError)
         write_json(work / INFO, checked.model_dump(mode="json"))
         write_text(work / CARD, card_of(checked))
         open_bundle(work)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nmevision.networks.card_front import Result, front_matter
+from nmevision.networks.graph import MOST_LOSS
 
 if TYPE_CHECKING:
     from nmevision.networks.bundle import BundleInfo
@@ -36,6 +37,7 @@ def card_of(info: BundleInfo, results: Sequence[Result] = ()) -> str:
         _evaluation(info, results),
         f"## Environmental Impact\n\nHardware, hours and energy of the training: {NOT_SAID.lower()}",
         _technical(info),
+        _in_8_bits(info),
         f"## Citation\n\n{NOT_SAID}",
         _glossary(info),
         f"## Model Card Contact\n\n{NOT_SAID}",
@@ -253,6 +255,36 @@ def _technical(info: BundleInfo) -> str:
         f"## Technical Specifications\n\n{looks}Network: {network.backbone} at {frame.width} x {frame.height} pixels, "
         f"started from {network.weights_from}. Logits are divided by the temperature {info.temperature:.3f}, fitted on "
         f"validation. Versions: {versions}."
+    )
+
+
+def _in_8_bits(info: BundleInfo) -> str:
+    """Return what the network in 8-bit integers loses, where the bundle holds it."""
+    found = info.graph.int8 if info.graph is not None else None
+    if found is None:
+        return ""
+    rows = []
+    for one in found.auroc:
+        limits = f"{one.low:.4f} to {one.high:.4f}, {one.method}" if one.low is not None else one.method
+        rows.append(
+            f"| {_plain(one.of)} | {one.positives} | {one.float32:.4f} | {one.int8:.4f} | {one.loss:.4f} ({limits}) |"
+        )
+    return "\n".join(
+        [
+            "### In 8-bit integers",
+            "",
+            f"Only `nmevision predict --int8` computes so, on CPUs. Ranges come from {found.calibrated} training images; "
+            "the temperature and the prediction sets are those of float32. What is lost against it, on "
+            f"{found.images} validation images of {found.patients} patients, which also chose the epoch:",
+            "",
+            "| AUROC of | images of it | float32 | 8 bits | loss (95 % interval) |",
+            "|---|---:|---:|---:|---|",
+            *rows,
+            "",
+            f"A diagnosis's probability changes by up to {found.change.largest:.3f}, by {found.change.mean:.4f} in the "
+            f"mean; {100 * found.same_top:.1f} % of the images keep their first diagnosis. A loss above {MOST_LOSS:g} "
+            "would have been refused.",
+        ]
     )
 
 

@@ -26,7 +26,7 @@ from nmevision.networks.graph import (
     OpenVinoRuntime,
     Precision,
     has_bfloat16,
-    looks_at,
+    mean_outputs,
 )
 from nmevision.networks.tasks import FEATURES
 from nmevision.predictions import KNOWLEDGE_PREFIX, LEARNED_PREFIX, PROBABILITY_PREFIX
@@ -78,8 +78,7 @@ def compare(
 ) -> Drift:
     """Return how far OpenVINO's probabilities lie from the `expected` outputs' (task -> N x outputs, FEATURES)."""
     runtime = OpenVinoRuntime(bundle.folder / GRAPH, (bundle.info.network.views, *images[0].shape), precision)
-    looks = runtime([looks_at(image, bundle.info.network.views) for image in images])
-    found = {task: np.stack([one[task].mean(axis=0) for one in looks]) for task in expected}
+    found = mean_outputs(runtime, images, bundle.info.network.views)
     maker = AnswerMaker(bundle)
     ours, theirs = maker.from_outputs(found), maker.from_outputs(expected)
     shares = [name for name in theirs if name.startswith(SHARES)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,9 @@ from nmevision.training.material import Samples
 Key = tuple[int, int]
 MAX_WORKERS = 8
 """More decoding processes than this rarely help one GPU and cost memory."""
+LESS_URGENT = 10
+"""Niceness of decoding beside a network on the same cores: it fills what the network leaves, instead of halting its
+threads in the middle of a product for which the others then wait."""
 
 
 class EpochSampler(Sampler[list[Key]]):
@@ -96,13 +100,15 @@ def _worker_options(workers: int, n: int) -> dict[str, Any]:
         "persistent_workers": True,
         "pin_memory": pinned,
         "prefetch_factor": 4,
-        "worker_init_fn": _single_threaded,
+        "worker_init_fn": _modest,
     }
 
 
-def _single_threaded(_: int) -> None:
-    """Keep one decoding process from starting threads that fight with the network's."""
+def _modest(_: int) -> None:
+    """Keep one decoding process from fighting with the network: no threads of its own, and less urgent on its cores."""
     import cv2
 
+    if hasattr(os, "nice") and not torch.cuda.is_available():
+        os.nice(LESS_URGENT)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

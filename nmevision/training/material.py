@@ -44,6 +44,12 @@ Samples = ImageDataset | FeatureDataset | Subset[Item]
 """What a loader reads, by position."""
 
 
+def some(data: Samples, most: int) -> Subset[Item]:
+    """Return at most `most` of its items, evenly taken."""
+    count = min(most, len(data))
+    return Subset(data, np.linspace(0, len(data) - 1, count).astype(int).tolist())
+
+
 @dataclass(frozen=True)
 class Material:
     """What learns and what it is shown.

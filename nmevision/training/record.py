@@ -60,7 +60,10 @@ def bundle_record(
 
     outputs: task -> logits of the validation images; targets: theirs, N x (1 + J + F), -1 where unknown.
     """
-    content = config.model_dump(mode="json", exclude={"output": True, "data": {"cache"}})
+    unsaid: dict[str, Any] = {"output": True, "data": {"cache"}}
+    if not config.model.int8:
+        unsaid["model"] = {"int8"}  # as it was written before there was such a key
+    content = config.model_dump(mode="json", exclude=unsaid)
     for section, key in (("data", "manifest"), ("data", "root"), ("model", "weights")):
         value = content[section][key]
         content[section][key] = Path(value).name if value else value

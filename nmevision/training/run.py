@@ -17,10 +17,8 @@ import torch
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
-from torch.utils.data import Subset
 
 from nmevision.config import ExperimentConfig
-from nmevision.data.dataset import Item
 from nmevision.data.pixel_cache import open_pixel_cache
 from nmevision.errors import ConfigError, DataError
 from nmevision.manifest import Manifest
@@ -30,9 +28,10 @@ from nmevision.networks.tasks import FEATURES
 from nmevision.taxonomy import Taxonomy
 from nmevision.training.callbacks import shaping_callbacks
 from nmevision.training.hardware import FP32, Hardware, choose_hardware
+from nmevision.training.int8 import int8_adder, require_quantiser
 from nmevision.training.loaders import EpochSampler, plain_loader, resolve_workers, training_loader
 from nmevision.training.losses import class_counts, sampling_weights
-from nmevision.training.material import Look, Material, Samples, image_set, material_of
+from nmevision.training.material import Look, Material, Samples, image_set, material_of, some
 from nmevision.training.objective import Objective
 from nmevision.training.preparation import Asked, Prepared, asked_of, describe, prepare, read_input
 from nmevision.training.progress import progress_callbacks
@@ -68,6 +67,8 @@ def train(config: ExperimentConfig, resume: bool = False, look: Look | None = No
     """
     if config.train.mode == "probe" and look is None:
         raise ConfigError("train.mode=probe: features are computed by `nmevision train` alone; use that")
+    if config.model.int8:
+        require_quantiser()
     if config.data.cache is not None:
         open_pixel_cache(Path(config.data.cache))
     target = Path(config.output.models) / config.name
@@ -249,13 +250,14 @@ def _finish(
     state = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
     material.module.load_state_dict(state)
     outputs, targets = _outputs(config, material, material.val)
-    seldom, _ = _outputs(config, material, _some(material.usual, MOST_LOOKS // material.views))
+    seldom, _ = _outputs(config, material, some(material.usual, MOST_LOOKS // material.views))
     usual = fit_novelty(seldom[FEATURES], outputs.pop(FEATURES))
     tried = configurations_tried(run.path.parent, prepared.fingerprint)
     info = bundle_record(config, network, prepared, checkpoint, outputs, targets, tried)
-    looked_at = _some(image_set(config, network, prepared, "val", vary=False), LOOKED_AT)
+    looked_at = some(image_set(config, network, prepared, "val", vary=False), LOOKED_AT)
     examples = [looked_at[i][0].numpy() for i in range(len(looked_at))]
-    bundle = save_bundle(target, network.module, info, prepared.seen, usual, examples)
+    add_int8 = int8_adder(config, network, prepared)
+    bundle = save_bundle(target, network.module, info, prepared.seen, usual, examples, add_int8)
     return Trained(bundle, run.path, prepared.part("test"), tried)
 
 
@@ -267,12 +269,6 @@ def _outputs(
     loader = plain_loader(data, config.train.batch_size, workers)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return collect_outputs(material.module, loader, device, material.views)
-
-
-def _some(data: Samples, most: int) -> Subset[Item]:
-    """Return at most `most` of its items, evenly taken."""
-    count = min(most, len(data))
-    return Subset(data, np.linspace(0, len(data) - 1, count).astype(int).tolist())
 
 
 def finished(config: ExperimentConfig, prepared: Prepared, run: RunFolder, target: Path) -> Trained:

@@ -147,6 +147,7 @@ class TestMistakes:
 
     def test_two_ways_to_freeze_a_network(self, least: Path) -> None:
         assert "leave out mil or" in mistakes(least, "mil.bundle=models/x", "train.mode=probe")[0]
+        assert "mil has no int8 graph" in mistakes(least, "mil.bundle=models/x", "model.int8=true")[0]
 
     def test_the_heading_says_where(self, least: Path) -> None:
         with pytest.raises(ConfigError, match=r"^x\.yaml with seed=a train\.lr=b: 2 problems"):

@@ -315,7 +315,7 @@ def test_too_little_memory_is_said_in_words(tmp_path: Path, monkeypatch: pytest.
         raise MemoryError
 
     path = write_good_images(tmp_path, 1)[0]
-    monkeypatch.setattr(images, "_rgb_pixels", no_memory)
+    monkeypatch.setattr(images, "_jpeg_pixels", no_memory)
     with pytest.raises(ImageError, match="needs more memory"):
         read_image(path)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import simplejpeg
 import tifffile
 from PIL import Image
 from slide_files import skin
@@ -21,8 +21,6 @@ from nmevision.data.slide_tiles import TileReader, faster
 from nmevision.data.slides import open_slide
 from nmevision.errors import ImageError
 from nmevision.phantom.slide import make_slide
-
-simplejpeg = pytest.importorskip("simplejpeg", reason="without it every slide is read by OpenSlide")
 
 PIXELS, _ = skin(1000, 700)
 YCBCR = {"photometric": "ycbcr", "subsampling": (2, 2)}
@@ -197,12 +195,6 @@ def test_missing_tiles_and_a_cut_file_are_left_to_openslide(tmp_path: Path) -> N
         assert np.array_equal(reader.region(0, 0, 0, 128, 128), expected)
         assert np.array_equal(reader.region(0, 0, 0, 100, 100), expected[:100, :100])
     reader.close()
-
-
-def test_without_simplejpeg_all_is_openslides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "simplejpeg", None)
-    path = write(tmp_path / "s.tif")
-    assert isinstance(faster(path, OpenSlideReader(path)), OpenSlideReader)
 
 
 def test_what_is_given_is_the_callers_own(tmp_path: Path) -> None:

@@ -17,11 +17,20 @@ from torch import nn
 
 from nmevision.errors import BundleError, ImageError
 from nmevision.inference import engine as engine_module
-from nmevision.inference.engine import engine_for
+from nmevision.inference.engine import EngineChoice, engine_for
 from nmevision.inference.engine_torch import TorchEngine
 from nmevision.networks import graph
 from nmevision.networks.bundle import Bundle
-from nmevision.networks.graph import Drift, GraphInfo
+from nmevision.networks.graph import (
+    GRAPH,
+    INT8_GRAPH,
+    AurocLoss,
+    Drift,
+    GraphInfo,
+    Int8Info,
+    OpenVinoRuntime,
+)
+from nmevision.networks.int8 import pattern_logits, write_int8_graph
 
 
 def images(n: int, seed: int = 0) -> list[np.ndarray]:
@@ -214,6 +223,75 @@ class TestChoice:
         assert not engine_module.has_gpu()
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Return a bundle with a graph in 8 bits, as if its loss had been measured."""
+    pytest.importorskip("onnxruntime")
+    bundle = tiny_bundle(tmp_path_factory.mktemp("models") / "small")
+    write_int8_graph(bundle.folder / GRAPH, bundle.folder / INT8_GRAPH, images(8))
+    runtime = OpenVinoRuntime(bundle.folder / INT8_GRAPH, (1, 3, 32, 32), "int8")
+    loss = AurocLoss(of="nme", positives=1, float32=1, int8=1, method="")
+    found = Int8Info(
+        calibrated=8,
+        images=2,
+        patients=2,
+        auroc=(loss,),
+        change=Drift(largest=0, mean=0),
+        same_top=1,
+        patterns=tuple(map(tuple, pattern_logits(runtime, 1, 32, 32).tolist())),
+    )
+    return with_int8(bundle, found)
+
+
+def with_int8(bundle: Bundle, found: Int8Info) -> Bundle:
+    assert bundle.info.graph is not None
+    graph = bundle.info.graph.model_copy(update={"int8": found})
+    return dataclasses.replace(bundle, info=bundle.info.model_copy(update={"graph": graph}))
+
+
+class TestIn8Bits:
+    @pytest.mark.parametrize("choice", ["auto", "openvino", "onnx"])
+    def test_only_on_request(self, small: Bundle, choice: EngineChoice) -> None:
+        engine = engine_for(small, choice, int8=True)
+        assert engine.precision == "int8"
+        assert engine.name == ("onnx" if choice == "onnx" else "openvino")
+        assert engine_for(small, choice).precision != "int8"
+        exact = TorchEngine(small, 8).outputs(images(8))["diagnosis"]
+        off = np.abs(engine.outputs(images(8))["diagnosis"] - exact)
+        assert 0 < off.max() < 0.2 * exact.std()
+
+    def test_a_bundle_without_says_what_to_do(self, bundle: Bundle) -> None:
+        with pytest.raises(
+            BundleError, match=r"--int8 needs network\.int8\.onnx.*train with model\.int8=true"
+        ):
+            engine_for(bundle, int8=True)
+
+    def test_torch_has_none(self, small: Bundle) -> None:
+        with pytest.raises(BundleError, match=r"--int8 cannot run .*torch: it has no 8-bit integers here"):
+            engine_for(small, "torch", int8=True)
+
+    def test_onnx_runtime_takes_the_place_of_openvino(
+        self, small: Bundle, without: Callable[..., None], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        without("openvino")
+        assert engine_for(small, int8=True).name == "onnx"
+        assert "openvino is not installed (`pip install openvino`); onnx runs it" in capsys.readouterr().err
+        without("openvino", "onnxruntime")
+        with pytest.raises(BundleError, match=r"openvino is not installed.*onnxruntime is not installed"):
+            engine_for(small, int8=True)
+
+    def test_a_processor_that_computes_otherwise_is_refused(self, small: Bundle) -> None:
+        """As one without VNNI does, whose sums overflow: other answers than those whose loss was measured."""
+        assert small.info.graph is not None
+        assert small.info.graph.int8 is not None
+        other = tuple(tuple(reversed(row)) for row in small.info.graph.int8.patterns)
+        altered = with_int8(small, small.info.graph.int8.model_copy(update={"patterns": other}))
+        with pytest.raises(
+            BundleError, match=r"this processor computes in 8 bits otherwise.*leave out --int8"
+        ):
+            engine_for(altered, int8=True)
+
+
 class TestGraphEngine:
     @pytest.mark.parametrize("choice", ["openvino", "onnx"])
     def test_no_batch_changes_an_answer(self, bundle: Bundle, choice: Literal["openvino", "onnx"]) -> None:
@@ -244,7 +322,7 @@ class TestGraphEngine:
     def test_a_wrong_shape_is_an_error_and_the_next_call_is_right(self, bundle: Bundle) -> None:
         engine = engine_for(bundle)
         expected = engine.outputs(images(3))["diagnosis"]
-        with pytest.raises(RuntimeError):
+        with pytest.raises((RuntimeError, ValueError)):
             engine.outputs([*images(5, 7), np.zeros((3, 7, 7), np.float32)])
         np.testing.assert_array_equal(engine.outputs(images(3))["diagnosis"], expected)
 

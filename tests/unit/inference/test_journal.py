@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from nmevision.errors import RunError
-from nmevision.inference.journal import PARTIAL, Journal
+from nmevision.inference.journal import IN_8_BITS, PARTIAL, Journal
 
 HASH = "a" * 64
 
@@ -151,3 +151,18 @@ def test_remove(tmp_path: Path) -> None:
     journal.add([answer("a")])
     journal.remove()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("first", "then"), [("", IN_8_BITS), (IN_8_BITS, "")])
+def test_answers_in_8_bits_are_not_mixed_with_others(tmp_path: Path, first: str, then: str) -> None:
+    how = "with" if first else "without"
+    journal = Journal(tmp_path / "begun", HASH + first, resume=False)
+    journal.add([answer("a")])
+    journal.close()
+    finished(tmp_path / "finished")
+    facts = {"bundle": {"hash": HASH}, "timing": {"precision": "int8" if first else "float32"}}
+    (tmp_path / "finished" / "run.json").write_text(json.dumps(facts))
+    for name in ("begun", "finished"):
+        assert Journal(tmp_path / name, HASH + first, resume=True).answers
+        with pytest.raises(RunError, match=f"was made {how} --int8; go on in the same way"):
+            Journal(tmp_path / name, HASH + then, resume=True)

@@ -50,6 +50,16 @@ class TestWithoutNetwork:
         assert (built.weights, built.licence) == ("none", "")
         assert built.module(IMAGES).shape == (2, built.width)
 
+    @pytest.mark.parametrize(
+        "name",
+        ["mobilenetv4_conv_small_035", "mobilenetv3_small_050", "lcnet_035", "repghostnet_050"],
+    )
+    def test_width_is_that_of_the_features_where_the_head_has_a_layer_of_its_own(self, name: str) -> None:
+        built = build_backbone(name, "none", image_size=64)
+        assert built.module.num_features != built.width
+        with torch.inference_mode():
+            assert built.module.eval()(IMAGES).shape == (2, built.width)
+
     @pytest.mark.parametrize("name", NAMES)
     def test_from_a_local_file(self, name: str, tmp_path: Path) -> None:
         path = weights_file(tmp_path, name)

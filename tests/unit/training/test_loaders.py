@@ -16,7 +16,13 @@ from hypothesis import strategies as st
 
 from nmevision.data.dataset import ImageDataset
 from nmevision.preprocessing import Preprocessing
-from nmevision.training.loaders import EpochSampler, plain_loader, resolve_workers, training_loader
+from nmevision.training.loaders import (
+    LESS_URGENT,
+    EpochSampler,
+    plain_loader,
+    resolve_workers,
+    training_loader,
+)
 
 RECIPE = Preprocessing(height=32, width=32, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 
@@ -143,3 +149,21 @@ def test_resolve_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve_workers(-1) == 8
     assert resolve_workers(-1, processes=3) == 4
     assert resolve_workers(-1, processes=40) == 1
+
+
+class Urgency(torch.utils.data.Dataset[Any]):
+    """Tells the niceness of the process that reads it."""
+
+    def __len__(self) -> int:
+        return 16
+
+    def __getitem__(self, key: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.tensor(float(os.nice(0))), torch.tensor(key)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU decoding is all that the cores do")
+def test_decoding_gives_way_to_the_network() -> None:
+    own = os.nice(0)
+    (found, _), *_ = plain_loader(Urgency(), 16, workers=1)  # type: ignore[arg-type]
+    assert set(found.tolist()) == {min(19, own + LESS_URGENT)}
+    assert os.nice(0) == own
