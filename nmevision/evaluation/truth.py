@@ -210,10 +210,11 @@ def _patients_left_out(labelled: pd.DataFrame) -> tuple[list[LeftOut], set[str]]
         by_patient["answered"].any(),
     )
     found, torn = [], set(n_labels.index[n_labels > 1])
-    for name in n_labels.index[(n_labels > 1) | ~answered]:
-        labels = ", ".join(sorted(set(labelled.loc[labelled["patient"] == name, "label"])))
+    left = n_labels.index[(n_labels > 1) | ~answered]
+    labels_of = labelled[labelled["patient"].isin(left)].groupby("patient")["label"].agg(set)
+    for name in left:
         kind = "two diagnoses" if name in torn else "unanswered" if asked[name] else "no prediction"
-        found.append(LeftOut("patient", str(name), kind, labels))
+        found.append(LeftOut("patient", str(name), kind, ", ".join(sorted(labels_of[name]))))
     return found, torn
 
 

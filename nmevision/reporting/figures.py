@@ -55,6 +55,8 @@ def draw_all(report: EvaluationReport, folder: Path) -> dict[str, str]:
 
 def save(figure: Figure, stem: Path) -> None:
     """Write `figure` as PNG and SVG atomically; the same figure gives the same bytes."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # its parts have their places now: each file would find them twice anew
     with atomic_path(stem.with_suffix(".png")) as temporary:
         figure.savefig(temporary, dpi=DPI)
     with (

@@ -12,7 +12,7 @@ from nmevision.reporting.page import environment
 _INLINE = re.compile(
     r"\\(?P<escaped>[\\`*_{}\[\]<>|#~])|\*\*(?P<bold>.+?)\*\*|`(?P<code>[^`]+)`|(?P<limits>\([\d.+−-]+(?:–| to )[\d.+−-]+\))"
 )
-_NUMBER = re.compile(r"[−+-]?[\d.,]+( ?%)?|–|-|")
+_NUMBER = re.compile(r"(\\[<>])?[−+-]?[\d.,]+( ?%)?|–|-|")
 
 
 def page_of(markdown: str) -> str:

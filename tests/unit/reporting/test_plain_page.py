@@ -49,3 +49,5 @@ def test_a_column_stands_to_the_right_where_all_of_it_are_numbers() -> None:
     assert page.count('class="n"') == 3
     assert "<td>3</td>" in page
     assert '<td class="n">-</td>' in page
+    page = page_of("| a | share |\n|---|---|\n| x | \\>0.99 |\n| y | 0.5 |\n| z | \\<0.01 |")
+    assert '<td class="n">&gt;0.99</td>' in page
