@@ -31,7 +31,7 @@ demo: $(STAMP) ## train, predict and evaluate two small models on synthetic imag
 	@$(BIN)/python scripts/demo.py
 
 test: $(STAMP) ## run every test, slow ones too, on two processes (JOBS=n)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --max-worker-restart 0
 
 lint: $(STAMP) ## check style, format and types
 	@$(BIN)/ruff check .
