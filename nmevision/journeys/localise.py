@@ -106,11 +106,16 @@ def table_of(found: Found) -> str:
     for key, one in found.own.items():
         other = found.shuffled[key]
         lines.append(
-            f"| {key} | {one.n_images} ({one.n_patients}) | {one.hit.value:.2f} ({one.hit_interval.low:.2f}-"
-            f"{one.hit_interval.high:.2f}) | {one.area.value:.2f} | {one.energy.value:.3f} "
+            f"| {key} | {one.n_images} ({one.n_patients}) | {one.hit.value:.2f} ({_limits(one)}) "
+            f"| {one.area.value:.2f} | {one.energy.value:.3f} "
             f"| {one.mask_area.value:.3f} | {_ratio(one)} | {other.hit.value:.2f}, {_ratio(other)} |"
         )
     return "\n".join(lines)
+
+
+def _limits(one: Localisation) -> str:
+    low, high = one.hit_interval.low, one.hit_interval.high
+    return "no interval" if np.isnan([low, high]).any() else f"{low:.2f}-{high:.2f}"
 
 
 def _ratio(one: Localisation) -> str:
