@@ -155,7 +155,7 @@ def _decode(stream: IO[bytes], suffix: str, max_pixels: int, shrink: Shrink | No
         bits = _bits_per_value(image)
         factor = _smaller_by(image, shrink)
         quick = _jpeg_pixels(stream, image, factor, notes)
-        pixels = _loaded(image, bits, notes) if quick is None else quick
+        pixels = _loaded(image, factor, bits, notes) if quick is None else quick
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # Pillow raises a dozen kinds for damaged files; each means "unreadable"
@@ -202,7 +202,7 @@ def _open(stream: IO[bytes], kind: str, max_pixels: int, notes: list[str]) -> Im
 
 
 def _smaller_by(image: ImageFile.ImageFile, shrink: Shrink | None) -> int:
-    """Return 2, 4 or 8 for a JPEG of which a half, a quarter or an eighth of its size is enough, else 1; Pillow is told.
+    """Return 2, 4 or 8 for a JPEG of which a half, a quarter or an eighth of its size is enough, else 1.
 
     libjpeg then leaves out the highest frequencies of each block of 8 x 8 pixels, which averages areas.
     """
@@ -217,13 +217,11 @@ def _smaller_by(image: ImageFile.ImageFile, shrink: Shrink | None) -> int:
 def _jpeg_pixels(
     stream: IO[bytes], image: ImageFile.ImageFile, factor: int, notes: list[str]
 ) -> Pixels | None:
-    """Return the upright pixels of an ordinary JPEG; None for all else, of which Pillow then decodes no more than asked."""
+    """Return the upright pixels of an ordinary JPEG, decoded at 1/`factor` of its size; None for all else."""
     if not isinstance(image, JpegImagePlugin.JpegImageFile):
         return None
     pixels = decode_jpeg(stream, *image.size, factor)
     if pixels is None:
-        if factor > 1:
-            image.draft(None, (image.width // factor, image.height // factor))
         return None
     turn = _turn_of(image, notes)
     return pixels if turn is None else np.asarray(_turned(Image.fromarray(pixels), turn))
@@ -316,8 +314,10 @@ def _turned(image: Image.Image, turn: Image.Transpose | None) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def _loaded(image: ImageFile.ImageFile, bits: int, notes: list[str]) -> Pixels:
-    """Decode an image that Pillow has opened, to upright RGB."""
+def _loaded(image: ImageFile.ImageFile, factor: int, bits: int, notes: list[str]) -> Pixels:
+    """Decode an image that Pillow has opened, a JPEG at 1/`factor` of its size, to upright RGB."""
+    if factor > 1:
+        image.draft(None, (image.width // factor, image.height // factor))
     image.load()
     return _rgb_pixels(_turned(image, _turn_of(image, notes)), image, bits)
 
