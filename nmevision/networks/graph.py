@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Literal, Protocol
@@ -129,13 +130,13 @@ class OpenVinoRuntime:
     name = "openvino"
 
     def __init__(self, graph: Path, shape: tuple[int, int, int, int], precision: Precision) -> None:
-        openvino = load_openvino()
+        core = openvino_core()
         self.precision = precision
         self._views, streams = shape[0], usable_cores()
         self._together = max(1, TOGETHER // self._views)
-        model = openvino.Core().read_model(graph)
+        model = core.read_model(graph)
         model.reshape([self._together * self._views, *shape[1:]])
-        compiled = openvino.compile_model(
+        compiled = core.compile_model(
             model,
             "CPU",
             {
@@ -223,10 +224,24 @@ def load_openvino() -> Any:
     return openvino
 
 
+def openvino_core() -> Any:
+    """Return OpenVINO's core, the only one of this process, kept until it ends; raise ImportError without OpenVINO.
+
+    Each core gives the thread that first uses it a stack for signals (Linux) and unmaps that when it goes, though the
+    thread may still have it: where two come and go, the next Ctrl-C or end of a worker process is a segmentation fault
+    without a word (seen in OpenVINO 2026.4).
+    """
+    return _core_of(load_openvino())
+
+
+@cache
+def _core_of(openvino: Any) -> Any:
+    return openvino.Core()
+
+
 def has_bfloat16() -> bool:
     """Tell whether this CPU multiplies bfloat16 itself (AMX, AVX-512 BF16); raise ImportError without OpenVINO."""
-    openvino = load_openvino()
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def mean_outputs(runtime: Runtime, images: Sequence[Array32], views: int) -> dict[str, NDArray[np.float64]]:

@@ -75,6 +75,35 @@ def test_looks_are_those_of_the_network(tmp_path: Path, views: int) -> None:
         np.testing.assert_allclose(ours, values, rtol=1e-4, atol=1e-4 * np.abs(values).max())
 
 
+COME_AND_GO = """
+import os, signal, sys, threading
+from pathlib import Path
+from nmevision.networks.graph import OpenVinoRuntime, has_bfloat16
+
+signal.signal(signal.SIGUSR1, lambda *_: print("heard"))
+has_bfloat16()
+graph, side = Path(sys.argv[1]), int(sys.argv[2])
+kept = [OpenVinoRuntime(graph, (1, 3, side, side), "float32") for _ in range(2)]
+del kept[0]
+other = threading.Thread(target=kept.clear)
+other.start()
+other.join()
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
+def test_signals_are_heard_after_runtimes_have_gone_in_any_order_and_thread(bundle: Bundle) -> None:
+    """Each core of OpenVINO used to take the stack for signals with it: Ctrl-C was a segmentation fault."""
+    done = subprocess.run(
+        [sys.executable, "-c", COME_AND_GO, str(bundle.folder / GRAPH), str(SIZE)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
+
+
 def test_the_weights_are_kept_once(bundle: Bundle) -> None:
     arrays = onnx.load(bundle.folder / GRAPH, load_external_data=False).graph.initializer
     inside = [array.name for array in arrays if array.data_location != onnx.TensorProto.EXTERNAL]
