@@ -6,18 +6,12 @@ import math
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from PIL import Image
 from pydantic import Field, PositiveFloat
 
+from nmevision.resize import Interpolation, resized
 from nmevision.schema import Record
 
 Level = Annotated[int, Field(ge=0, le=255)]
-Interpolation = Literal["bilinear", "bicubic", "lanczos"]
-_RESAMPLING = {
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
 MAX_ASPECT = 16
 """A crop sees only the middle; a strip longer than this is cut first, for enlarging it whole takes gigabytes."""
 
@@ -48,7 +42,7 @@ class Preprocessing(Record):
 
     def frame(self, pixels: np.ndarray) -> np.ndarray:
         """Return `pixels` (uint8, any H x W x 3) brought to uint8 height x width x 3."""
-        return np.asarray(self._padded(pixels) if self.fit == "pad" else self._cropped(pixels))
+        return self._padded(pixels) if self.fit == "pad" else self._cropped(pixels)
 
     def shrink(self, height: int, width: int, zoom: float = 1.0) -> float:
         """Return how many times smaller an image may come to `frame` with ENOUGH pixels for each of the frame's.
@@ -63,24 +57,26 @@ class Preprocessing(Record):
         scale = min(scales) if self.fit == "pad" else max(scales) / self.crop_pct
         return 1 / (max(ENOUGH, zoom) * scale)
 
-    def _padded(self, pixels: np.ndarray) -> Image.Image:
+    def _padded(self, pixels: np.ndarray) -> np.ndarray:
         """Return the whole image in the middle of the frame."""
         tall, wide = pixels.shape[:2]
         scale = min(self.height / tall, self.width / wide)
-        image = self._resized(pixels, max(1, round(wide * scale)), max(1, round(tall * scale)))
-        if image.size == (self.width, self.height):
+        width, height = max(1, round(wide * scale)), max(1, round(tall * scale))
+        image = resized(pixels, width, height, self.interpolation)
+        if (width, height) == (self.width, self.height):
             return image
-        canvas = Image.new("RGB", (self.width, self.height), self.fill)
-        canvas.paste(image, ((self.width - image.width + 1) // 2, (self.height - image.height + 1) // 2))
+        canvas = np.full((self.height, self.width, 3), self.fill, np.uint8)
+        left, top = (self.width - width + 1) // 2, (self.height - height + 1) // 2
+        canvas[top : top + height, left : left + width] = image
         return canvas
 
-    def _cropped(self, pixels: np.ndarray) -> Image.Image:
+    def _cropped(self, pixels: np.ndarray) -> np.ndarray:
         """Return the middle of the image, with torchvision's and timm's rounding of sizes and offsets."""
         pixels = _without_far_ends(pixels)
         width, height = self._enlarged(*pixels.shape[:2])
         left, top = round((width - self.width) / 2), round((height - self.height) / 2)
-        image = self._resized(pixels, width, height)
-        return image.crop((left, top, left + self.width, top + self.height))
+        image = resized(pixels, width, height, self.interpolation)
+        return image[top : top + self.height, left : left + self.width]
 
     def _enlarged(self, tall: int, wide: int) -> tuple[int, int]:
         """Return width and height of an image brought to the size that the crop is cut from."""
@@ -88,12 +84,6 @@ class Preprocessing(Record):
         if height * wide >= width * tall:
             return height * wide // tall, height
         return width, width * tall // wide
-
-    def _resized(self, pixels: np.ndarray, width: int, height: int) -> Image.Image:
-        image = Image.fromarray(pixels)
-        if image.size == (width, height):
-            return image
-        return image.resize((width, height), _RESAMPLING[self.interpolation])
 
     def window(self, tall: int, wide: int) -> tuple[float, float, float, float]:
         """Return which part of an image of tall x wide pixels the frame shows: left, top, right, bottom.

@@ -17,6 +17,7 @@ from nmevision.data.images import read_image
 from nmevision.data.pixel_cache import PixelCache
 from nmevision.errors import ImageError
 from nmevision.preprocessing import Preprocessing
+from nmevision.resize import resizer_version
 
 Item = tuple[Tensor, Tensor]
 """One image, float32 3 x H x W, and its targets, int64 1 + J + F: diagnosis, J grades, F fields; -1 unknown."""
@@ -55,7 +56,9 @@ class ImageDataset(Dataset[Item]):
         self._shrink = partial(preprocessing.shrink, zoom=zoom)
         later = {"mean", "std"} if augment is None else {"mean", "std", "interpolation", "fill"}
         recipe = preprocessing.model_dump(mode="json", exclude=later)
-        self._purpose = json.dumps([recipe, "frame" if augment is None else zoom], sort_keys=True)
+        self._purpose = json.dumps(
+            [recipe, f"frame, {resizer_version()}" if augment is None else zoom], sort_keys=True
+        )
 
     def __len__(self) -> int:
         return len(self.paths)
