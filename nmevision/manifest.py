@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from nmevision.errors import DataError, Problems
@@ -16,6 +15,9 @@ from nmevision.files import atomic_path, sha256_of_text, write_csv
 from nmevision.grades import UNKNOWN
 from nmevision.manifest_checks import COLUMNS, Purpose, find_problems, is_phantom
 from nmevision.taxonomy import Taxonomy
+
+if TYPE_CHECKING:  # a quarter of a second: loaded where a table is made
+    import pandas as pd
 
 MODALITIES = ("clinical", "histology")
 Split = Literal["train", "val", "test"]
@@ -139,6 +141,8 @@ def read_manifest(
 
 def manifest_of(rows: list[dict[str, str]], root: Path) -> Manifest:
     """Return a manifest of rows made by code (a folder walk, a public set's loader)."""
+    import pandas as pd
+
     frame = pd.DataFrame(rows, columns=sorted({key for row in rows for key in row}) or ["id", "path"])
     return Manifest(_ordered(frame.fillna("").astype(str)), Path(root))
 
@@ -150,6 +154,8 @@ def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _read_table(path: Path) -> pd.DataFrame:
     """Return the file's table with every CSV cell as text; rows are numbered from 0."""
+    import pandas as pd
+
     try:
         if path.suffix.lower() == ".parquet":
             frame = pd.read_parquet(path)

@@ -7,13 +7,14 @@ import math
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Literal
-
-import pandas as pd
+from typing import TYPE_CHECKING, Literal
 
 from nmevision.errors import Problems, did_you_mean
 from nmevision.licences import licence_of
 from nmevision.taxonomy import Taxonomy
+
+if TYPE_CHECKING:  # a quarter of a second: loaded where a table is made
+    import pandas as pd
 
 Purpose = Literal["train", "evaluate", "predict", "audit"]
 
@@ -147,7 +148,7 @@ def _check_choices(frame: pd.DataFrame, problems: Problems) -> None:
     """Report values outside the few that a column allows."""
     choices: dict[str, tuple[str, ...]] = {"modality": ("clinical", "histology"), "split": SPLITS}
     for name, allowed in choices.items():
-        column = frame.get(name, pd.Series(dtype=str))
+        column = list(frame.get(name, ()))
         hints = {value: did_you_mean(value, allowed) for value in set(column) - {"", *allowed}}
         for index, value in enumerate(column):
             if value in hints:

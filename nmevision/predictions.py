@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from nmevision.errors import DataError, Problems
 from nmevision.files import write_csv
 from nmevision.manifest_checks import FIELD_PREFIX, FINDING_PREFIX
+
+if TYPE_CHECKING:  # a quarter of a second: loaded where a table is made
+    import pandas as pd
 
 STATUSES = ("ok", "flagged", "error")
 """ok: answered. flagged: answered, but read the message. error: not answered, the message says why."""
@@ -110,6 +113,8 @@ def by_case(table: PredictionTable, taxonomy_groups: Mapping[str, str] | None = 
     without patient_id is a case of its own. Columns: patient_id, n_samples, n_answered, diagnosis,
     p_<diagnosis>; with `taxonomy_groups` (diagnosis -> group) also group and p_group_<group>.
     """
+    import pandas as pd
+
     frame = table.frame
     patients = frame["patient_id"] if "patient_id" in frame else pd.Series("", index=frame.index)
     case = patients.where(patients != "", frame["id"])
@@ -159,6 +164,8 @@ def with_answers(
     group_of: diagnosis -> group; the group columns appear only where it names more than one group
         and fewer groups than diagnoses (else they would repeat the diagnoses).
     """
+    import pandas as pd
+
     rows = rows.reset_index(drop=True)
     known = ~np.isnan(probabilities).any(axis=1)
     best = np.where(known, np.nan_to_num(probabilities).argmax(axis=1), -1)
@@ -181,6 +188,8 @@ def table_of(
     group_of: Mapping[str, str],
 ) -> PredictionTable:
     """Return the table of `rows` with each row's numbers by column; {} where there is no answer."""
+    import pandas as pd
+
     numbers = pd.DataFrame(list(answers), index=rows.index, dtype=np.float64)
     shares = numbers.reindex(columns=[PROBABILITY_PREFIX + key for key in diagnoses])
     frame = with_answers(rows, shares.to_numpy(np.float64), diagnoses, group_of)
@@ -204,6 +213,8 @@ def _routes(numbers: pd.DataFrame, diagnoses: tuple[str, ...]) -> list[str]:
 
 def read_predictions(path: Path) -> PredictionTable:
     """Read predictions.csv and judge it; raise DataError listing every problem."""
+    import pandas as pd
+
     path = Path(path)
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")

@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from nmevision import cli
+from nmevision.cli.app import run as run_command_line
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CONFIGS = REPOSITORY / "configs"
@@ -158,16 +158,13 @@ def command(script: str, *arguments: str | Path) -> list[str]:
 
 
 def run_here(verb: str, *arguments: str | Path, cwd: Path) -> Answer:
-    """Run `nmevision VERB ARGUMENTS` in this process: no start-up time, the same code from `main` on."""
+    """Run `nmevision VERB ARGUMENTS` in this process: no start-up time, the same code from `run` on."""
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.chdir(cwd):
         patch.setattr(sys, "argv", ["nmevision", *verb.split(), *map(str, arguments)])
-        patch.setenv(
-            "GLIBC_TUNABLES", os.environ.get("GLIBC_TUNABLES", "")
-        )  # unset, train starts this process anew
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
-                cli.main()
+                run_command_line()
                 code = 0
             except SystemExit as end:
                 code = int(end.code or 0)

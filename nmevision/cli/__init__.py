@@ -1,5 +1,5 @@
 """The command line; `main` is its entry. Nothing else of the house imports it."""
 
-from nmevision.cli.app import main
+from nmevision.cli.process import main
 
 __all__ = ["main"]

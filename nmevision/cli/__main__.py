@@ -1,6 +1,6 @@
 """`python -m nmevision.cli`, which torchrun needs."""
 
-from nmevision.cli.app import main
+from nmevision.cli.process import main
 
 if __name__ == "__main__":
     main()

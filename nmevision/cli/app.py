@@ -11,7 +11,7 @@ import typer
 from nmevision import __version__
 from nmevision.cli.data import MPP, data
 from nmevision.cli.knowledge import knowledge
-from nmevision.cli.memory import OWN_PROCESS, restart_where_own
+from nmevision.cli.memory import restart_where_own
 from nmevision.errors import NmevisionError
 
 EPILOG = "For research. Not a medical device."
@@ -31,14 +31,15 @@ Resume = Annotated[bool, typer.Option("--resume", help="continue what was interr
 SHARD = "i/n: only the i-th of n shares, from 1; the last merges. By itself under torchrun and srun"
 
 
-def main(verb: str | None = None) -> None:
-    """Run the command line (or one of its verbs) and turn errors into one message and an exit code.
+def run(verb: str | None = None, told: object = None) -> None:
+    """Run the command line (or one of its verbs), turn errors into one message and raise SystemExit.
 
     0: done. 1: done, but some files could not be read. 2: wrong arguments, configuration or data.
     130: stopped by the user.
+    told: OWN_PROCESS where nothing else runs in this process, so that a verb may start it again.
     """
     try:
-        app(args=[verb, *sys.argv[1:]] if verb else None, prog_name="nmevision", obj=OWN_PROCESS)
+        app(args=[verb, *sys.argv[1:]] if verb else None, prog_name="nmevision", obj=told)
     except NmevisionError as problem:
         print(f"error: {problem}", file=sys.stderr)
         sys.exit(2)

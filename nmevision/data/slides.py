@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from nmevision.data.dicom import is_whole_slide
@@ -138,6 +137,8 @@ def resized(pixels: Pixels, width: int, height: int) -> Pixels:
     """Return RGB pixels at another size, averaged where they shrink."""
     if pixels.shape[:2] == (height, width):
         return pixels
+    import cv2  # only in the process that reads slides
+
     shrinks = pixels.shape[0] >= height and pixels.shape[1] >= width
     how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(pixels, (width, height), interpolation=how), np.uint8)

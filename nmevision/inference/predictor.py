@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -10,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from nmevision.cores import usable_cores
 from nmevision.data.images import DEFAULT_MAX_PIXELS, read_image
@@ -77,7 +78,10 @@ class Predictor:
         engine: what runs the network; the fastest sound one by default (`nmevision.inference.engine`).
         int8: use the network in 8 bits; raises BundleError where the bundle has none.
         """
-        return cls(open_bundle(Path(folder)), batch_size, max_pixels, engine, int8)
+        opened = open_bundle(Path(folder))
+        # what writes the tables is loaded while the network is compiled
+        threading.Thread(target=importlib.import_module, args=["pandas"], daemon=True).start()
+        return cls(opened, batch_size, max_pixels, engine, int8)
 
     @property
     def source(self) -> str:
@@ -259,6 +263,8 @@ class Predictor:
 
     def table(self, inputs: Inputs, answers: Mapping[str, Answer]) -> PredictionTable:
         """Return the answers as a table in the order of the inputs."""
+        import pandas as pd
+
         rows = [answers[sample.id] for sample in inputs.samples]
         frame = pd.DataFrame(
             {

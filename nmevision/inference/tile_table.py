@@ -7,8 +7,6 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from nmevision.files import write_csv
 from nmevision.inference.geojson import FOLDER, file_name, write_geojson
 
@@ -41,6 +39,8 @@ class TileTable:
 
     def slides(self) -> dict[str, list[Row]]:
         """Return every slide's tiles by id: of an earlier finished run, and of this one's file."""
+        import pandas as pd
+
         slides: dict[str, list[Row]] = {}
         finished = self._out / TILES
         if finished.is_file():
@@ -78,6 +78,8 @@ def write_tiles(out: Path, slides: Mapping[str, list[Row]], diagnoses: Sequence[
 
     slides: the tiles of each by its id, in the order of the table.
     """
+    import pandas as pd
+
     for identity, rows in slides.items():
         if rows:
             write_geojson(out / FOLDER / file_name(identity), rows, diagnoses)

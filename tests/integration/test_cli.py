@@ -20,12 +20,14 @@ DATA_VERBS = ("data", "data index", "data sources", "data check", "data phantom"
 HEAVY = ("torch", "pandas", "numpy", "omegaconf", "lightning", "sklearn", "PIL", "cv2")
 """None of these may be loaded for help, which then answers in under 0.3 s; pydantic comes with some typer versions."""
 SPY = f"""
-import sys
+import atexit, sys
 from nmevision.cli import main
-try:
-    main()
-finally:
+
+def tell():
     print("loaded:", [name for name in {HEAVY} if name in sys.modules], file=sys.stderr)
+
+atexit.register(tell)
+main()
 """
 
 
