@@ -1,4 +1,4 @@
-"""How training and drawing are started: memory is kept, which glibc would hand back and the kernel clear each time anew.
+"""How training, prediction and drawing are started: memory is kept, which glibc would hand back and the kernel clear anew.
 
 Threads that wait for one another soon go to sleep, so that decoding gets their cores.
 """
@@ -16,7 +16,8 @@ KEEP = {
     "glibc.malloc.trim_threshold": 1 << 34,  # ... which is not given back below 16 GiB of free end
     "glibc.malloc.top_pad": 1 << 30,  # and grows by 1 GiB
 }
-"""Bytes, or 0 and 1. Measured with scripts/bench_training.py; see the GNU C library manual, "Memory Allocation Tunables"."""
+"""Bytes, or 0 and 1. Measured with scripts/bench_training.py and bench_predict.py (a tenth of a prediction's work, by huge
+pages); see the GNU C library manual, "Memory Allocation Tunables"."""
 TUNABLES = "GLIBC_TUNABLES"
 WAITING = {"GOMP_SPINCOUNT": "3000"}
 """OpenMP's threads ask this often whether the others are done before they sleep, microseconds in place of milliseconds: a

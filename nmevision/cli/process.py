@@ -7,12 +7,15 @@ import os
 import sys
 from typing import NoReturn
 
-from nmevision.cli.app import run
-from nmevision.cli.memory import OWN_PROCESS
+from nmevision.cli.memory import OWN_PROCESS, restart_keeping_memory
 
 
 def main(verb: str | None = None) -> None:
     """Run the command line (or one of its verbs) as all that this process does; `run` tells the exit codes."""
+    if (verb or "".join(sys.argv[1:2])) == "predict" and "--help" not in sys.argv:
+        restart_keeping_memory()  # here already, where it costs no more than Python's own start
+    from nmevision.cli.app import run
+
     try:
         run(verb, OWN_PROCESS)
     except SystemExit as end:

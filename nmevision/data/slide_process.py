@@ -127,8 +127,13 @@ class SlideProcess:
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
             self.stop()
-            self._process = subprocess.Popen(
-                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            own = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}
+            self._process = subprocess.Popen(  # those of `nmevision predict` reserve more than it may have
+                self._command,
+                env=own,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
             )
             self._frames = queue.Queue(AHEAD)
             assert self._process.stdout is not None
