@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from nmevision.data.colour import jitter_light, jitter_stain
 from nmevision.errors import ConfigError, DataError, Problems
+from nmevision.resize import Interpolation, resized
 
 # The one thing done at import: albumentations asks a server for its newest version unless this is set, and
 # it must be set before a worker process unpickles an Augmentation. albumentations itself is imported late.
@@ -72,6 +73,7 @@ class Augmentation:
     height: int
     width: int
     fill: tuple[int, int, int]
+    interpolation: Interpolation
     min_scale: float
     max_turn: float  # radians
     quarter_turns: bool
@@ -127,15 +129,12 @@ class Augmentation:
         return _Frame(turn, share, stretch, place)
 
     def _resize(self, pixels: Pixels, frame: _Frame) -> Pixels:
-        """Bring the whole image to the magnification of the output, averaging areas where it shrinks."""
+        """Bring the whole image to the magnification of the output, by the very resize that inference uses."""
         height, width = pixels.shape[:2]
         scale = min(self.height / height, self.width / width) / math.sqrt(frame.share)
-        size = (
-            max(1, round(width * scale * math.exp(frame.stretch / 2))),
-            max(1, round(height * scale * math.exp(-frame.stretch / 2))),
-        )
-        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        return np.asarray(cv2.resize(pixels, size, interpolation=method), np.uint8)
+        wide = max(1, round(width * scale * math.exp(frame.stretch / 2)))
+        tall = max(1, round(height * scale * math.exp(-frame.stretch / 2)))
+        return resized(pixels, wide, tall, self.interpolation)
 
     def _cut_out(self, image: Pixels, frame: _Frame) -> Pixels:
         """Turn the image and cut out the frame.
@@ -175,6 +174,7 @@ def build_augmentation(
     width: int,
     fill: tuple[int, int, int],
     *,
+    interpolation: Interpolation = "bicubic",
     min_scale: float,
     rotation: float,
     colour: float,
@@ -191,6 +191,7 @@ def build_augmentation(
         height: rows of the output, pixels.
         width: columns of the output, pixels.
         fill: R, G, B (0-255) of what the frame shows beside the image; the bundle's own padding colour.
+        interpolation: of the bundle's own resize.
         min_scale: smallest share of the image's area that the crop keeps, (0, 1]; turning may cut corners.
         rotation: largest turn either way, degrees, 0-180, in half of the looks; with quarters, 45 is any angle.
         colour: strength of the stain or light jitter, >= 0; 0 leaves colours alone.
@@ -200,11 +201,38 @@ def build_augmentation(
     Raises:
         ConfigError: one line for each argument that cannot be.
     """
+    _check_settings(modality, (height, width), fill, min_scale, rotation, colour, blur, compression)
+    red, green, blue = (int(level) for level in fill)  # OpenCV takes no numpy integers here
+    recolour = {"histology": _another_stain, "clinical": _another_light}[modality]
+    return Augmentation(
+        height=height,
+        width=width,
+        fill=(red, green, blue),
+        interpolation=interpolation,
+        min_scale=min_scale,
+        max_turn=math.radians(rotation),
+        quarter_turns=modality == "histology",
+        recolour=partial(recolour, strength=colour) if colour else None,
+        effects=_effects(blur, compression),
+    )
+
+
+def _check_settings(
+    modality: str,
+    size: tuple[int, int],
+    fill: tuple[int, int, int],
+    min_scale: float,
+    rotation: float,
+    colour: float,
+    blur: float,
+    compression: float,
+) -> None:
+    """Raise ConfigError with one line for each argument that cannot be."""
     problems = Problems()
     if modality not in get_args(Modality):
         problems.add(f"modality is {modality!r}, expected one of {', '.join(get_args(Modality))}")
-    if min(height, width) < 1:
-        problems.add(f"height x width is {height} x {width}, expected at least 1 x 1 pixels")
+    if min(size) < 1:
+        problems.add(f"height x width is {size[0]} x {size[1]}, expected at least 1 x 1 pixels")
     if len(fill) != 3 or not all(0 <= level <= 255 for level in fill):
         problems.add(f"fill is {fill}, expected three levels (R, G, B) from 0 to 255")
     if not 0 < min_scale <= 1:
@@ -217,18 +245,6 @@ def build_augmentation(
         if not 0 <= probability <= 1:
             problems.add(f"{name} is {probability}, expected a probability from 0 to 1")
     problems.raise_if_any(ConfigError, "augmentation settings")
-    red, green, blue = (int(level) for level in fill)  # OpenCV takes no numpy integers here
-    recolour = {"histology": _another_stain, "clinical": _another_light}[modality]
-    return Augmentation(
-        height=height,
-        width=width,
-        fill=(red, green, blue),
-        min_scale=min_scale,
-        max_turn=math.radians(rotation),
-        quarter_turns=modality == "histology",
-        recolour=partial(recolour, strength=colour) if colour else None,
-        effects=_effects(blur, compression),
-    )
 
 
 def _another_stain(pixels: Pixels, generator: np.random.Generator, strength: float) -> Pixels:

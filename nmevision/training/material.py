@@ -85,7 +85,12 @@ def image_set(
     frame, augment, part = network.preprocessing, None, prepared.part(split)
     if vary:
         augment = build_augmentation(
-            config.modality, frame.height, frame.width, frame.fill, **config.augment.model_dump()
+            config.modality,
+            frame.height,
+            frame.width,
+            frame.fill,
+            interpolation=frame.interpolation,
+            **config.augment.model_dump(),
         )
     return ImageDataset(
         [sample.path for sample in part.samples()],
