@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 
 from nmevision.data.transforms import MAX_STRETCH, Augmentation, build_augmentation
 from nmevision.errors import ConfigError, DataError
+from nmevision.preprocessing import Preprocessing
+from nmevision.resize import Interpolation
 
 MODALITIES = ("histology", "clinical")
 FILL = (12, 200, 90)
@@ -321,6 +323,22 @@ def test_fine_patterns_are_averaged_not_aliased() -> None:
     for seed in range(10):
         view = build("clinical", fill=(128, 128, 128))(image, seed)
         assert np.abs(view.astype(int) - 128).max() <= 4
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "lanczos"])
+@pytest.mark.parametrize("side", [SIZE // 2 + 3, 5 * SIZE // 2])
+def test_a_look_that_varies_nothing_is_inferences_frame(interpolation: Interpolation, side: int) -> None:
+    """What is trained on is what is served: the same resize, up to the flips."""
+    image = noise(side, side, seed=5)
+    recipe = Preprocessing(
+        height=SIZE, width=SIZE, interpolation=interpolation, mean=(0, 0, 0), std=(1, 1, 1)
+    )
+    frame = recipe.frame(image)
+    flips = [frame, frame[::-1], frame[:, ::-1], frame[::-1, ::-1]]
+    augment = build("clinical", min_scale=1.0, rotation=0.0, interpolation=interpolation)
+    for seed in range(6):
+        view = augment(image, seed)
+        assert any(np.array_equal(view, flipped) for flipped in flips)
 
 
 def test_small_images_keep_sharp_edges_against_the_fill() -> None:
