@@ -51,6 +51,12 @@ def restart_keeping_memory() -> None:
     if tunables is None or sys.platform != "linux":
         return
     waiting = {} if "OMP_WAIT_POLICY" in os.environ else WAITING
-    sys.stdout.flush()
-    sys.stderr.flush()
+    flush_output()
     os.execve(sys.executable, sys.orig_argv, waiting | os.environ | {TUNABLES: tunables})
+
+
+def flush_output() -> None:
+    """Write what was printed so far; a stream that was closed before this process began is None."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()

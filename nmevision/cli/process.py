@@ -7,7 +7,7 @@ import os
 import sys
 from typing import NoReturn
 
-from nmevision.cli.memory import OWN_PROCESS, restart_keeping_memory
+from nmevision.cli.memory import OWN_PROCESS, flush_output, restart_keeping_memory
 
 
 def main(verb: str | None = None) -> None:
@@ -33,8 +33,7 @@ def end_process(code: str | int | None) -> NoReturn:
         sys.exit(code)
     atexit._run_exitfuncs()
     try:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        flush_output()
     except (OSError, ValueError):
         sys.exit(code)
     os._exit(code or 0)

@@ -174,7 +174,7 @@ def build_augmentation(
     width: int,
     fill: tuple[int, int, int],
     *,
-    interpolation: Interpolation = "bicubic",
+    interpolation: Interpolation,
     min_scale: float,
     rotation: float,
     colour: float,

@@ -52,6 +52,15 @@ def test_words_as_exit_code_are_printed(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (1, "an errorwhat went wrong\n")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a Unix shell")
+def test_streams_that_were_closed_before_are_no_error(tmp_path: Path) -> None:
+    """`>&-` and `2>&-`, as some daemons start a program: Python's streams are then None."""
+    for verb, code in (("data sources", 0), ("predict no-bundle . --out answers", 2)):  # predict starts again
+        for closed in (">&-", "2>&-", ">&- 2>&-"):
+            shell = f'exec "{sys.executable}" -m nmevision.cli {verb} {closed}'
+            assert subprocess.run(["sh", "-c", shell], cwd=tmp_path, check=False).returncode == code
+
+
 def test_a_reader_who_has_gone_is_told_by_the_exit_code_as_ever(tmp_path: Path) -> None:
     line = [sys.executable, "-c", END, str(tmp_path), "0", ""]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:

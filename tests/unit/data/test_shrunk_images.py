@@ -139,7 +139,16 @@ def test_training_validation_and_prediction_read_alike(tmp_path: Path) -> None:
 @pytest.mark.parametrize("min_scale", [1.0, 0.9, 0.5, 0.2])
 def test_no_look_of_the_augmentation_comes_closer_than_its_zoom(min_scale: float) -> None:
     augmentation = build_augmentation(
-        "clinical", 64, 64, (0, 0, 0), min_scale=min_scale, rotation=20, colour=0, blur=0, compression=0
+        "clinical",
+        64,
+        64,
+        (0, 0, 0),
+        interpolation="bicubic",
+        min_scale=min_scale,
+        rotation=20,
+        colour=0,
+        blur=0,
+        compression=0,
     )
     closest = 0.0
     for seed in range(400):

@@ -31,6 +31,7 @@ def build(modality: str = "histology", fill: tuple[int, int, int] = FILL, **chan
     settings = {
         "height": SIZE,
         "width": SIZE,
+        "interpolation": "bicubic",
         "min_scale": 0.5,
         "rotation": 45.0 if modality == "histology" else 20.0,
         "colour": 0.0,
