@@ -72,10 +72,10 @@ def write_json(path: Path, value: Any) -> None:
 
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
-    digest, room = hashlib.sha256(), memoryview(bytearray(_AT_ONCE))
+    digest = hashlib.sha256()
     with Path(path).open("rb", buffering=0) as stream:
-        while n := stream.readinto(room):
-            digest.update(room[:n])
+        while part := stream.read(_AT_ONCE):
+            digest.update(part)
     return digest.hexdigest()
 
 
