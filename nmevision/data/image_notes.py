@@ -19,8 +19,11 @@ whether an image is noted as blank must not depend on who reads it."""
 _SAMPLES = 128  # rows and columns looked at for blankness, so that it costs under a millisecond
 
 
-def notes_about(pixels: npt.NDArray[np.uint8], bits: int) -> list[str]:
-    """Return what is odd about upright RGB pixels. bits: of each value as it was stored (8, 12 or 16)."""
+def notes_about(pixels: npt.NDArray[np.uint8], bits: int, spread: float) -> list[str]:
+    """Return what is odd about upright RGB pixels.
+
+    bits: of each value as it was stored (8, 12 or 16). spread: theirs (`spread_of`).
+    """
     height, width = pixels.shape[:2]
     notes = []
     if min(height, width) < SMALL_SIDE:
@@ -28,12 +31,12 @@ def notes_about(pixels: npt.NDArray[np.uint8], bits: int) -> list[str]:
     # the high byte of a 16-bit value below 4096 is below 16
     if bits == 16 and 0 < pixels.max() < 16:
         notes.append("16-bit values all below 4096: looks like 12-bit data, image is dark")
-    if spread(pixels) < BLANK_SPREAD:
+    if spread < BLANK_SPREAD:
         notes.append("almost uniform: nothing to see")
     return notes
 
 
-def spread(pixels: npt.NDArray[np.uint8]) -> float:
+def spread_of(pixels: npt.NDArray[np.uint8]) -> float:
     """Return the largest standard deviation of a channel, or the first of at least NEARLY_BLANK: one is enough."""
     height, width = pixels.shape[:2]
     sample = pixels[:: max(1, height // _SAMPLES), :: max(1, width // _SAMPLES)]

@@ -32,7 +32,7 @@ from nmevision.data.file_kinds import (
 )
 from nmevision.data.folder_scan import FoundFiles, find_images, text_of_path
 from nmevision.data.image_errors import COPY_AGAIN, EXPORT_8_BIT, check_regular_file, plain_words
-from nmevision.data.image_notes import NEARLY_BLANK, SMALL_SIDE, notes_about, spread
+from nmevision.data.image_notes import NEARLY_BLANK, SMALL_SIDE, notes_about, spread_of
 from nmevision.data.jpeg import VERSION as JPEG_VERSION
 from nmevision.data.jpeg import decode_jpeg
 from nmevision.errors import ImageError
@@ -149,7 +149,7 @@ def _decode(stream: IO[bytes], suffix: str, max_pixels: int, shrink: Shrink | No
     notes = [f"named {suffix} but holds {kind}"] if promised != kind else []
     if kind == "DICOM":
         pixels, bits, said = read_dicom(stream, max_pixels)
-        return DecodedImage(pixels, (*notes, *said, *notes_about(pixels, bits)))
+        return DecodedImage(pixels, (*notes, *said, *notes_about(pixels, bits, spread_of(pixels))))
     try:
         image = _open(stream, kind, max_pixels, notes)
         bits = _bits_per_value(image)
@@ -160,10 +160,11 @@ def _decode(stream: IO[bytes], suffix: str, max_pixels: int, shrink: Shrink | No
         raise
     except Exception as error:  # Pillow raises a dozen kinds for damaged files; each means "unreadable"
         raise ImageError(plain_words(kind, error)) from error
-    if factor > 1 and spread(pixels) < NEARLY_BLANK:
+    spread = spread_of(pixels)
+    if factor > 1 and spread < NEARLY_BLANK:
         stream.seek(0)
         return _decode(stream, suffix, max_pixels, None)
-    notes += notes_about(pixels, bits)
+    notes += notes_about(pixels, bits, spread)
     return DecodedImage(pixels, tuple(notes))
 
 

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from nmevision.ahead import ahead
 from nmevision.cores import usable_cores
 from nmevision.data.fingerprint import colours
 from nmevision.data.images import DEFAULT_MAX_PIXELS, Shrink, read_image
@@ -208,7 +210,7 @@ def extract(
         digests = {sample.id: digest for sample, digest in zip(samples, found, strict=True)}
         outcome.reused = sum(digest in rows for digest in digests.values())
         filed = before | digests if keep_others else digests
-        unreadable = _compute(extractor, samples, filed, rows, outcome, max_pixels, pool, step)
+        unreadable = _compute(extractor, samples, filed, rows, outcome, max_pixels, step)
     for sample in samples:
         digest = digests[sample.id]
         if not digest or digest in unreadable:
@@ -230,30 +232,26 @@ def _compute(
     rows: dict[str, Array32],
     outcome: Outcome,
     max_pixels: int,
-    pool: ThreadPoolExecutor,
     step: Callable[[int], None],
 ) -> dict[str, str]:
     """Fill `rows` (SHA-256 -> features) with what is missing, each file once; return why some cannot be read."""
     todo = {digests[s.id]: s.path for s in samples if digests[s.id] and digests[s.id] not in rows}
     unreadable: dict[str, str] = {}
     saved, queue, size = time.monotonic(), list(todo.items()), extractor.batch_size
-    for start in range(0, len(queue), size):
-        part = queue[start : start + size]
-        looked = pool.map(
-            lambda path: _decode(path, max_pixels, extractor.shrink), [path for _, path in part]
-        )
-        decoded = {digest: pixels for (digest, _), pixels in zip(part, looked, strict=True)}
-        unreadable |= {digest: why for digest, why in decoded.items() if isinstance(why, str)}
-        images = {digest: pixels for digest, pixels in decoded.items() if not isinstance(pixels, str)}
-        if images:
-            rows |= dict(
-                zip(images, np.asarray(extractor.of(list(images.values())), np.float32), strict=True)
-            )
-            outcome.computed += len(images)
-        if time.monotonic() - saved > SAVE_EVERY:
-            _write(outcome.path, _table(extractor, digests, rows))
-            saved = time.monotonic()
-        step(outcome.reused + start + len(part))
+    decode = partial(_decode, max_pixels=max_pixels, shrink=extractor.shrink)
+    with ahead(decode, [path for _, path in queue], usable_cores(), size) as looked:
+        for start in range(0, len(queue), size):
+            decoded = {digest: next(looked) for digest, _ in queue[start : start + size]}
+            unreadable |= {digest: why for digest, why in decoded.items() if isinstance(why, str)}
+            images = {digest: pixels for digest, pixels in decoded.items() if not isinstance(pixels, str)}
+            if images:
+                values = np.asarray(extractor.of(list(images.values())), np.float32)
+                rows |= dict(zip(images, values, strict=True))
+                outcome.computed += len(images)
+            if time.monotonic() - saved > SAVE_EVERY:
+                _write(outcome.path, _table(extractor, digests, rows))
+                saved = time.monotonic()
+            step(outcome.reused + start + len(decoded))
     return unreadable
 
 

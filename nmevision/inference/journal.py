@@ -53,12 +53,12 @@ class Journal:
             self._read_finished(finished, out / "run.json")
             known = read_answers(self.path, source)
             self.answers |= {name: one for name, one in known.items() if one["status"] != "error"}
-        out.mkdir(parents=True, exist_ok=True)
         self._stream: TextIO | None = None
 
     def add(self, answers: list[Answer]) -> None:
         """Keep these answers, on disk at once."""
         if self._stream is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             torn = self.path.exists()  # its last line may be, so a new one is begun
             self._stream = self.path.open("a", encoding="utf-8")
             self._stream.write("\n" * torn + json.dumps({"bundle": self.source}) + "\n")

@@ -5,21 +5,17 @@ from __future__ import annotations
 import importlib
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from nmevision.cores import usable_cores
-from nmevision.data.images import DEFAULT_MAX_PIXELS, read_image
+from nmevision.data.images import DEFAULT_MAX_PIXELS
 from nmevision.data.slides import is_slide
-from nmevision.errors import ImageError
-from nmevision.inference.engine import EngineChoice, engine_for
+from nmevision.inference.engine import Engine, EngineChoice, engine_for
+from nmevision.inference.images import ImageReader
 from nmevision.inference.inputs import Inputs, inputs_from
-from nmevision.inference.journal import IN_8_BITS, UNUSUAL, Answer, Journal, error_answer
+from nmevision.inference.journal import IN_8_BITS, Answer, Journal
 from nmevision.inference.outputs import Timing, write_outputs
 from nmevision.inference.slides import SlideOptions, SlideReader, Watch
 from nmevision.inference.tile_table import Row, TileTable, write_tiles
@@ -27,11 +23,8 @@ from nmevision.manifest import Manifest, Sample
 from nmevision.networks.answers import AnswerMaker
 from nmevision.networks.bundle import Bundle, open_bundle
 from nmevision.networks.sets import with_sets
-from nmevision.predictions import DECIMALS, NOVELTY, PredictionTable, table_of
+from nmevision.predictions import PredictionTable, table_of
 from nmevision.progress import progress_bar
-
-Decoded = tuple[Sample, np.ndarray | None, str]
-"""A sample, its network input (None where unreadable) and what there is to say about it."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +52,8 @@ class Predictor:
     ) -> None:
         self.bundle = bundle
         self.max_pixels = max_pixels
-        self.engine = engine_for(bundle, engine, batch_size, int8)
+        self._int8 = int8
+        self._engine = ThreadPoolExecutor(1, "engine").submit(engine_for, bundle, engine, batch_size, int8)
         self.maker = AnswerMaker(bundle)
 
     @classmethod
@@ -73,6 +67,8 @@ class Predictor:
     ) -> Predictor:
         """Open the bundle in `folder`; raise BundleError where it is missing, altered or too new.
 
+        The network is made ready meanwhile: what cannot run it is raised by `engine`, or by the first prediction.
+
         batch_size: images per call of the network; chosen for the machine by default.
         max_pixels: larger images become an error row.
         engine: what runs the network; the fastest sound one by default (`nmevision.inference.engine`).
@@ -84,9 +80,18 @@ class Predictor:
         return cls(opened, batch_size, max_pixels, engine, int8)
 
     @property
+    def engine(self) -> Engine:
+        """Return what runs the network, once it is ready; raise BundleError where nothing can as it was asked for."""
+        return self._engine.result()
+
+    def wait_until_ready(self) -> None:
+        """Return once the network can be run; raise BundleError where it never can."""
+        self._engine.result()
+
+    @property
     def source(self) -> str:
         """Return what the answers come from: the bundle's hash, and IN_8_BITS behind it where it runs so."""
-        return self.bundle.hash + (IN_8_BITS if self.engine.precision == "int8" else "")
+        return self.bundle.hash + (IN_8_BITS if self._int8 else "")
 
     def predict(
         self,
@@ -139,10 +144,13 @@ class Predictor:
         apart = {sample.id for sample in whole}
         images = [sample for sample in todo if sample.id not in apart]
         started, answers = time.perf_counter(), dict(known)
+        reader = ImageReader(self.bundle.info, self.maker, self.max_pixels)
         try:
-            with progress_bar("predicting", len(inputs.samples)) as step:
-                self._answer(images, answers, journal, step)
-                self._answer_slides(whole, answers, journal, step, tiles, slides, watch)
+            with reader.decoded(images) as decoded:
+                found = reader.answers(decoded, self.engine)
+                with progress_bar("predicting", len(inputs.samples)) as step:
+                    self._keep(found, answers, journal, step)
+                    self._answer_slides(whole, answers, journal, step, tiles, slides, watch)
         finally:
             if journal is not None:
                 journal.close()
@@ -166,20 +174,19 @@ class Predictor:
         write_outputs(out, table, self.bundle, inputs, timing)
         return table
 
-    def _answer(
+    def _keep(
         self,
-        todo: list[Sample],
+        found: Iterator[list[Answer]],
         answers: dict[str, Answer],
         journal: Journal | None,
         step: Callable[[int], None],
     ) -> None:
-        """Fill `answers` batch by batch; decoding runs ahead of the network on all cores."""
+        """Fill `answers` batch by batch."""
         step(len(answers))
-        for batch in _batches(self._decoded(todo), self.engine.batch_size):
-            found = self._answer_batch(batch)
-            answers.update((answer["id"], answer) for answer in found)
+        for batch in found:
+            answers.update((answer["id"], answer) for answer in batch)
             if journal is not None:
-                journal.add(found)
+                journal.add(batch)
             step(len(answers))
 
     def _answer_slides(
@@ -206,61 +213,6 @@ class Predictor:
         finally:
             reader.close()
 
-    def _decoded(self, samples: list[Sample]) -> Iterator[Decoded]:
-        """Yield every sample decoded, in order; only a few batches are in memory at a time."""
-        ahead = max(16, 2 * self.engine.batch_size)
-        pending: deque[Future[Decoded]] = deque()
-        with ThreadPoolExecutor(usable_cores(), thread_name_prefix="decode") as pool:
-            try:
-                for sample in samples:
-                    pending.append(pool.submit(self._decode, sample))
-                    if len(pending) >= ahead:
-                        yield pending.popleft().result()
-                while pending:
-                    yield pending.popleft().result()
-            finally:
-                for future in pending:
-                    future.cancel()
-
-    def _decode(self, sample: Sample) -> Decoded:
-        """Return one sample's network input, or what is wrong with its file."""
-        info = self.bundle.info
-        try:
-            image = read_image(sample.path, self.max_pixels, info.preprocessing.shrink)
-        except ImageError as problem:
-            return sample, None, str(problem)
-        notes = list(image.notes)
-        if sample.modality and sample.modality != info.modality:
-            notes.append(f"the manifest says {sample.modality}, the model was trained on {info.modality}")
-        return sample, info.preprocessing(image.pixels), "; ".join(notes)
-
-    def _answer_batch(self, batch: list[Decoded]) -> list[Answer]:
-        """Return the answers of one batch in order."""
-        arrays = [array for _, array, _ in batch if array is not None]
-        try:
-            outputs = self.engine.outputs(arrays) if arrays else {}
-        except ImageError as problem:
-            return [
-                error_answer(sample.id, message if array is None else str(problem))
-                for sample, array, message in batch
-            ]
-        columns = self.maker.from_outputs(outputs) if arrays else {}
-        place = iter(range(len(arrays)))
-        found = []
-        for sample, array, message in batch:
-            if array is None:
-                found.append(error_answer(sample.id, message))
-                continue
-            i = next(place)
-            values = {name: round(float(numbers[i]), DECIMALS) for name, numbers in columns.items()}
-            if np.isnan(list(values.values())).any():
-                found.append(error_answer(sample.id, "the network's answer is not a number"))
-                continue
-            message = "; ".join(filter(None, [message, UNUSUAL if values[NOVELTY] >= 1 else ""]))
-            status = "flagged" if message else "ok"
-            found.append({"id": sample.id, "status": status, "message": message, "values": values})
-        return found
-
     def table(self, inputs: Inputs, answers: Mapping[str, Answer]) -> PredictionTable:
         """Return the answers as a table in the order of the inputs."""
         import pandas as pd
@@ -283,17 +235,3 @@ class Predictor:
         sets, modality = self.bundle.info.sets, self.bundle.info.modality
         slides = [one.id for one in inputs.samples if is_slide(one.path, modality)] if sets else []
         return with_sets(table, sets, slides)
-
-
-def _batches(items: Iterable[Decoded], size: int) -> Iterator[list[Decoded]]:
-    """Yield lists with `size` readable items each (the last with fewer), unreadable ones between them."""
-    batch: list[Decoded] = []
-    readable = 0
-    for item in items:
-        batch.append(item)
-        readable += item[1] is not None
-        if readable == size:
-            yield batch
-            batch, readable = [], 0
-    if batch:
-        yield batch

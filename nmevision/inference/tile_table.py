@@ -32,6 +32,7 @@ class TileTable:
 
     def add(self, identity: str, rows: list[Row]) -> None:
         """Keep one slide's tiles, on disk at once."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         torn = self._path.exists()  # its last line may be
         with self._path.open("a", encoding="utf-8") as stream:
             stream.write("\n" * torn + json.dumps({"id": identity, "tiles": rows}) + "\n")

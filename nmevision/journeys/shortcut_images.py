@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nmevision.ahead import ahead
 from nmevision.cores import usable_cores
 from nmevision.data.ablations import ABLATIONS
 from nmevision.data.artefacts import INSERTIONS, MODERATE, STRONG
@@ -203,8 +205,8 @@ def answers_of(
 ) -> Answers:
     """Return a model's answers to images as they are and in every variant; one image is in memory at a time."""
     rows: list[tuple[Floats, Floats] | None] = []
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        for done, images in enumerate(_ahead(pool, paths, altered, max_pixels), 1):
+    with _shown(paths, altered, max_pixels) as shown:
+        for done, images in enumerate(shown, 1):
             rows.append(None if images is None else reader(images))
             if progress is not None:
                 progress(done)
@@ -220,10 +222,10 @@ def answers_of(
     )
 
 
-def _ahead(
-    pool: ThreadPoolExecutor, paths: Sequence[Path], altered: Sequence[Variant], max_pixels: int
-) -> Iterator[list[Pixels] | None]:
-    """Yield every image with its variants (None: unreadable), in order; a few are made ready beforehand."""
+def _shown(
+    paths: Sequence[Path], altered: Sequence[Variant], max_pixels: int
+) -> AbstractContextManager[Iterator[list[Pixels] | None]]:
+    """Give every image with its variants (None: unreadable), in order; a few are made ready beforehand."""
 
     def make(index: int) -> list[Pixels] | None:
         try:
@@ -233,6 +235,4 @@ def _ahead(
         made = (v.of(pixels, index, np.random.default_rng([index, i])) for i, v in enumerate(altered))
         return [pixels, *made]
 
-    step = 2 * usable_cores()
-    for start in range(0, len(paths), step):
-        yield from pool.map(make, range(start, min(start + step, len(paths))))
+    return ahead(make, range(len(paths)), usable_cores(), 2 * usable_cores())

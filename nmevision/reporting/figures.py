@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from nmevision.evaluation.claims import CALIBRATION_FROM, PHANTOM_NOTICE
@@ -54,22 +55,23 @@ def draw_all(report: EvaluationReport, folder: Path) -> dict[str, str]:
 
 
 def save(figure: Figure, stem: Path) -> None:
-    """Write `figure` as PNG and SVG atomically; the same figure gives the same bytes."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # its parts have their places now: each file would find them twice anew
+    """Write `figure` as PNG and SVG atomically; the same figure gives the same bytes.
+
+    The canvases are asked themselves: `Figure.savefig` draws everything twice for each file.
+    """
     with atomic_path(stem.with_suffix(".png")) as temporary:
-        figure.savefig(temporary, dpi=DPI)
+        FigureCanvasAgg(figure).print_png(temporary)
+    figure.set_layout_engine("none")  # its parts have their places now
     with (
         matplotlib.rc_context({"svg.hashsalt": stem.name}),
         atomic_path(stem.with_suffix(".svg")) as temporary,
     ):
-        figure.savefig(temporary, metadata={"Date": None})
+        FigureCanvasSVG(figure).print_svg(temporary, metadata={"Date": None})
 
 
 def _figure(report: EvaluationReport, width: float = 6.0, height: float = 5.6) -> Figure:
     """Return an empty figure, with the phantom notice on top where it is due."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.set(h_pad=0.1, w_pad=0.1)  # type: ignore[call-arg]

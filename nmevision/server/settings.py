@@ -42,4 +42,9 @@ def start(bundle: Path, settings: Settings, batch_size: int | None, max_pixels: 
     from nmevision.inference.predictor import Predictor
     from nmevision.server.results import page_of_cases
 
-    serve(lambda: Predictor.load(bundle, batch_size, max_pixels), settings, page_of_cases)
+    def load() -> Predictor:
+        predictor = Predictor.load(bundle, batch_size, max_pixels)
+        predictor.wait_until_ready()
+        return predictor
+
+    serve(load, settings, page_of_cases)

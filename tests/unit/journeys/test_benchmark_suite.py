@@ -19,7 +19,7 @@ from tiny_bundle import tiny_bundle
 from nmevision.data.uci_dermatology import read_uci_dermatology
 from nmevision.errors import BundleError, ConfigError, DataError
 from nmevision.files import sha256_of
-from nmevision.inference.predictor import Predictor
+from nmevision.inference.images import ImageReader
 from nmevision.journeys.benchmark import run_suite
 from nmevision.journeys.suite import load_suite, read_sets
 from nmevision.journeys.uci import baselines
@@ -222,7 +222,7 @@ class TestBoard:
     def test_run_again_it_uses_what_is_there(self, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         folder = tiny_bundle(world / "models" / "a").folder
         first = run_suite(world / "suite.yaml", [folder], world / "out")
-        monkeypatch.setattr(Predictor, "_decode", lambda *_: pytest.fail("an image was read again"))
+        monkeypatch.setattr(ImageReader, "_decode", lambda *_: pytest.fail("an image was read again"))
         second = run_suite(world / "suite.yaml", [folder], world / "out")
         assert second.rows == first.rows
 
