@@ -19,9 +19,11 @@ KEEP = {
 """Bytes, or 0 and 1. Measured with scripts/bench_training.py and bench_predict.py (a tenth of a prediction's work, by huge
 pages); see the GNU C library manual, "Memory Allocation Tunables"."""
 TUNABLES = "GLIBC_TUNABLES"
-WAITING = {"GOMP_SPINCOUNT": "3000"}
+WAITING = {"GOMP_SPINCOUNT": "3000", "OPENBLAS_THREAD_TIMEOUT": "16"}
 """OpenMP's threads ask this often whether the others are done before they sleep, microseconds in place of milliseconds: a
-tenth faster for ResNet-18 beside decoding, the same for MobileNetV2, which sleeping at once makes a fifth slower."""
+tenth faster for ResNet-18 beside decoding, the same for MobileNetV2, which sleeping at once makes a fifth slower.
+OpenBLAS's (NumPy, SciPy) ask for 2**16 cycles in place of 2**26, which took a tenth of a second of a core from the start
+alone."""
 OWN_PROCESS = "own process"
 """Told to the verbs by `main`, which is all that its process runs: it may be started again with other settings."""
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from small_world import CONFIGS, TINY, Answer, World, run_here
+from small_world import CONFIGS, TINY, Answer, World, environment, run_here
 
 from nmevision.config import load
 from nmevision.networks.bundle import open_bundle
@@ -97,3 +101,41 @@ def test_in_processes_of_their_own(world: World, tmp_path: Path) -> None:
     assert json.loads(
         (tmp_path / "sweeps" / "tried" / str(table(tmp_path)["trial"][0]) / "result.json").read_text()
     )
+
+
+def trials_running(cwd: Path) -> list[int]:
+    """Return the processes that run trials of a sweep in this folder."""
+    found = []
+    for one in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (one / "cmdline").read_bytes().split(b"\0")
+            if b"submitit.core._submit" in words and (one / "cwd").readlink() == cwd:
+                found.append(int(one.name))
+        except OSError:  # it has ended meanwhile
+            continue
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="needs /proc to see other processes")
+def test_sigterm_stops_the_trials_as_well(world: World, tmp_path: Path) -> None:
+    text = SWEEP.replace("[test_resnet, no_such_network]", "[test_resnet]")
+    (tmp_path / "s.yaml").write_text(text)
+    given = [one for one in TINY if not one.startswith(("train.lr", "model.backbone", "train.epochs"))]
+    where = [f"data.manifest={world.manifest}", f"taxonomy={world.taxonomy}", "train.epochs=5000"]
+    line = [sys.executable, "-m", "nmevision.cli", "sweep", "s.yaml", *given, *where, "--launcher", "local"]
+    with subprocess.Popen(
+        line, cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        until = time.monotonic() + 120
+        while len(trials_running(tmp_path)) < 2 and time.monotonic() < until:
+            time.sleep(0.2)
+        assert len(trials_running(tmp_path)) == 2
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "stopped; run the same command to continue" in said
+    until = time.monotonic() + 60
+    while trials_running(tmp_path) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert not trials_running(tmp_path)

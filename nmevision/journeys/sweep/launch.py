@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -75,31 +78,45 @@ def run_all(
     """Run the trials in these folders, at most `parallel` at a time; each leaves its RESULT, or one that says it ended.
 
     Trials that run side by side on this machine take its GPUs in turn (submitit itself would hide them).
-    told: called with a trial's folder when it has ended. Stopped by the user, local trials are stopped as well; those on
-    SLURM go on and are found by the next call.
+    told: called with a trial's folder when it has ended. Stopped by Ctrl-C or SIGTERM, local trials are stopped as well;
+    those on SLURM go on and are found by the next call.
     """
     gpus: list[str | None] = [*gpus_in_sight()] if launcher == "local" else []
     gpus = gpus or [None]
     free = deque(range(1 if launcher == "debug" else parallel))
     waiting, running = deque(folders), dict[int, tuple[Path, Any]]()
+    with _sigterm_as_ctrl_c():
+        try:
+            while waiting or running:
+                while waiting and free:
+                    folder, slot = waiting.popleft(), free.popleft()
+                    (folder / RESULT).unlink(missing_ok=True)  # of a trial that failed before
+                    running[slot] = folder, executor.submit(run_trial, str(folder), gpus[slot % len(gpus)])
+                for slot, (folder, job) in list(running.items()):
+                    if launcher == "debug" or job.done():
+                        _settle(job, folder)
+                        del running[slot]
+                        free.append(slot)
+                        told(folder)
+                if running:
+                    time.sleep(LOOK_EVERY)
+        finally:
+            for _, job in running.values():
+                if launcher == "local":
+                    job.cancel()
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM, as `kill` and schedulers send it, end the block as Ctrl-C does: what it started is stopped as well."""
+    if threading.current_thread() is not threading.main_thread():  # no other hears signals
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        while waiting or running:
-            while waiting and free:
-                folder, slot = waiting.popleft(), free.popleft()
-                (folder / RESULT).unlink(missing_ok=True)  # of a trial that failed before
-                running[slot] = folder, executor.submit(run_trial, str(folder), gpus[slot % len(gpus)])
-            for slot, (folder, job) in list(running.items()):
-                if launcher == "debug" or job.done():
-                    _settle(job, folder)
-                    del running[slot]
-                    free.append(slot)
-                    told(folder)
-            if running:
-                time.sleep(LOOK_EVERY)
+        yield
     finally:
-        for _, job in running.values():
-            if launcher == "local":
-                job.cancel()
+        signal.signal(signal.SIGTERM, before)
 
 
 def _settle(job: Any, folder: Path) -> None:
