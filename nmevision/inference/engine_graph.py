@@ -10,7 +10,7 @@ from nmevision.inference.memory import NO_ROOM, means_no_memory
 from nmevision.networks.bundle import Bundle
 from nmevision.networks.graph import Precision, Runtime, mean_outputs
 
-IMAGES_PER_CORE = 8
+IMAGES_PER_CORE = 16
 """Images handed over at a time for each core: few enough to stay small, many enough that no core waits for long."""
 MOST_IMAGES = 128
 """Images handed over at a time, at most, however many cores there are."""

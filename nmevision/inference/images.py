@@ -20,10 +20,10 @@ from nmevision.networks.bundle import BundleInfo
 from nmevision.predictions import DECIMALS, NOVELTY
 
 Decoded = tuple[Sample, np.ndarray | None, str]
-"""A sample, its network input (None where unreadable) and what there is to say about it."""
+"""A sample, its frame (uint8 height x width x 3; None where unreadable) and what there is to say about it."""
 Outputs = dict[str, np.ndarray]
-DECODED_BYTES = 64 << 20
-"""Network inputs that are decoded before the network takes them, which is made ready meanwhile: a hundred of 224 x 224."""
+DECODED_BYTES = 16 << 20
+"""Frames that are decoded before the network takes them, which is made ready meanwhile: a hundred of 224 x 224."""
 
 
 class ImageReader:
@@ -40,14 +40,15 @@ class ImageReader:
     def decoded(self, samples: Iterable[Sample]) -> AbstractContextManager[Iterator[Decoded]]:
         """Give every sample decoded, in order; the first are begun at once, and only so many are in memory."""
         frame = self.info.preprocessing
-        most = max(2 * usable_cores(), DECODED_BYTES // (12 * frame.height * frame.width))
+        most = max(2 * usable_cores(), DECODED_BYTES // (3 * frame.height * frame.width))
         return ahead(self._decode, samples, usable_cores(), most)
 
     def answers(self, decoded: Iterator[Decoded], engine: Engine) -> Iterator[list[Answer]]:
         """Yield the answers of all that is decoded, in order, batch by batch."""
+        normalise = self.info.preprocessing.normalise
 
         def compute(batch: list[Decoded]) -> tuple[list[Decoded], Outputs | ImageError]:
-            arrays = [array for _, array, _ in batch if array is not None]
+            arrays = [normalise(frame) for _, frame, _ in batch if frame is not None]
             try:
                 return batch, engine.outputs(arrays) if arrays else {}
             except ImageError as problem:
@@ -58,7 +59,7 @@ class ImageReader:
                 yield self._batch_answers(batch, outputs)
 
     def _decode(self, sample: Sample) -> Decoded:
-        """Return one sample's network input, or what is wrong with its file."""
+        """Return one sample's frame, or what is wrong with its file."""
         info = self.info
         try:
             image = read_image(sample.path, self.max_pixels, info.preprocessing.shrink)
@@ -67,22 +68,22 @@ class ImageReader:
         notes = list(image.notes)
         if sample.modality and sample.modality != info.modality:
             notes.append(f"the manifest says {sample.modality}, the model was trained on {info.modality}")
-        return sample, info.preprocessing(image.pixels), "; ".join(notes)
+        return sample, info.preprocessing.frame(image.pixels), "; ".join(notes)
 
     def _batch_answers(self, batch: list[Decoded], outputs: Outputs | ImageError) -> list[Answer]:
         """Return the answers of one batch in order. outputs: of its readable images, or why there are none."""
         if isinstance(outputs, ImageError):
             return [
-                error_answer(sample.id, message if array is None else str(outputs))
-                for sample, array, message in batch
+                error_answer(sample.id, message if frame is None else str(outputs))
+                for sample, frame, message in batch
             ]
         columns = self.maker.from_outputs(outputs) if outputs else {}
         rows = iter(np.column_stack(list(columns.values())).tolist()) if columns else iter([])
         return [
             error_answer(sample.id, message)
-            if array is None
+            if frame is None
             else _answer(sample.id, message, dict(zip(columns, next(rows), strict=True)))
-            for sample, array, message in batch
+            for sample, frame, message in batch
         ]
 
 
