@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import matplotlib
@@ -12,6 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
 
 from nmevision.evaluation.claims import CALIBRATION_FROM, PHANTOM_NOTICE
 from nmevision.evaluation.report import Curves, EvaluationReport
@@ -37,7 +40,10 @@ NAMES = {"roc": "ROC", "pr": "precision-recall", "confusion": "confusion", "reli
 
 
 def draw_all(report: EvaluationReport, folder: Path) -> dict[str, str]:
-    """Write every figure as NAME.png and NAME.svg into `folder`; return name -> why one is missing."""
+    """Write every figure as NAME.png and NAME.svg into `folder`; return name -> why one is missing.
+
+    Each file is written whole or not at all; the same report gives the same bytes.
+    """
     makers: dict[str, Callable[[EvaluationReport], Figure | str]] = {
         "roc": roc,
         "pr": precision_recall,
@@ -45,27 +51,38 @@ def draw_all(report: EvaluationReport, folder: Path) -> dict[str, str]:
         "reliability": reliability,
     }
     missing = {}
-    for name, make in makers.items():
-        figure = make(report)
-        if isinstance(figure, str):
-            missing[name] = figure
-        else:
-            save(figure, folder / name)
+    with ThreadPoolExecutor(1) as pool:  # packs one picture while the next is drawn
+        packed = []
+        for name, make in makers.items():
+            figure = make(report)
+            if isinstance(figure, str):
+                missing[name] = figure
+            else:
+                packed.append(pool.submit(_write_png, folder / f"{name}.png", _pixels(figure)))
+                _write_svg(folder / f"{name}.svg", figure)
+        for one in packed:
+            one.result()
     return missing
 
 
-def save(figure: Figure, stem: Path) -> None:
-    """Write `figure` as PNG and SVG atomically; the same figure gives the same bytes.
+def _pixels(figure: Figure) -> NDArray[np.uint8]:
+    """Return the figure drawn, its parts in their places: uint8 H x W x 3.
 
-    The canvases are asked themselves: `Figure.savefig` draws everything twice for each file.
+    Its canvases are asked themselves, here and for SVG: `Figure.savefig` draws everything twice for each file.
     """
-    with atomic_path(stem.with_suffix(".png")) as temporary:
-        FigureCanvasAgg(figure).print_png(temporary)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
     figure.set_layout_engine("none")  # its parts have their places now
-    with (
-        matplotlib.rc_context({"svg.hashsalt": stem.name}),
-        atomic_path(stem.with_suffix(".svg")) as temporary,
-    ):
+    return np.array(canvas.buffer_rgba())[..., :3]
+
+
+def _write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
+    with atomic_path(path) as temporary:
+        Image.fromarray(pixels).save(temporary, "PNG", dpi=(DPI, DPI))
+
+
+def _write_svg(path: Path, figure: Figure) -> None:
+    with matplotlib.rc_context({"svg.hashsalt": path.stem}), atomic_path(path) as temporary:
         FigureCanvasSVG(figure).print_svg(temporary, metadata={"Date": None})
 
 
