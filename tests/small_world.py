@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from nmevision.cli.app import run as run_command_line
+from nmevision.cli.run import run as run_command_line
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CONFIGS = REPOSITORY / "configs"

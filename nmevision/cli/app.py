@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,10 +11,8 @@ from nmevision import __version__
 from nmevision.cli.data import MPP, data
 from nmevision.cli.knowledge import knowledge
 from nmevision.cli.memory import restart_where_own
-from nmevision.errors import NmevisionError
 
 EPILOG = "For research. Not a medical device."
-STOPPED = 130
 app = typer.Typer(
     help="Necrolytic migratory erythema versus its mimics, on clinical photos and H&E histology.",
     epilog=EPILOG,
@@ -29,25 +26,6 @@ app.add_typer(knowledge, name="knowledge")
 Out = Annotated[Path, typer.Option(help="folder for the results")]
 Resume = Annotated[bool, typer.Option("--resume", help="continue what was interrupted")]
 SHARD = "i/n: only the i-th of n shares, from 1; the last merges. By itself under torchrun and srun"
-
-
-def run(verb: str | None = None, told: object = None) -> None:
-    """Run the command line (or one of its verbs), turn errors into one message and raise SystemExit.
-
-    0: done. 1: done, but some files could not be read. 2: wrong arguments, configuration or data.
-    130: stopped by the user.
-    told: OWN_PROCESS where nothing else runs in this process, so that a verb may start it again.
-    """
-    try:
-        app(args=[verb, *sys.argv[1:]] if verb else None, prog_name="nmevision", obj=told)
-    except NmevisionError as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        sys.exit(2)
-    except SystemExit as end:
-        if end.code == STOPPED:  # typer has caught the KeyboardInterrupt
-            how = "" if "sweep" in sys.argv[1:2] else " with --resume"
-            print(f"stopped; run the same command{how} to continue", file=sys.stderr)
-        raise
 
 
 def _version(wanted: bool) -> None:

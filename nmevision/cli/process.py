@@ -20,7 +20,7 @@ def main(verb: str | None = None) -> None:
     if (verb or "".join(sys.argv[1:2])) == "predict" and "--help" not in sys.argv:
         restart_keeping_memory()  # here already, where it costs no more than Python's own start
     gc.set_threshold(FEW_COLLECTIONS)
-    from nmevision.cli.app import run
+    from nmevision.cli.run import run
 
     try:
         run(verb, OWN_PROCESS)
