@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nmevision.data.slides import Slide
-from nmevision.data.tissue import Mask, Pixels, Tile, choose_tiles
+
+if TYPE_CHECKING:  # OpenCV, for which a prediction of plain images need not wait
+    from nmevision.data.tissue import Mask, Pixels, Tile
 
 DEFAULT_FIELD_UM = 400.0
 """Side of a tile where nobody says what field the model was trained on, micrometres: the epidermis and the papillary
@@ -60,6 +63,8 @@ def plan_slide(slide: Slide, want: Want, busy: Callable[[], None] = lambda: None
     overview = slide.overview(side, busy)
     longest = int(np.argmax(slide.size))
     um = want.field_um / side * slide.size[longest] / overview.shape[1 - longest]
+    from nmevision.data.tissue import choose_tiles
+
     tiles, mask = choose_tiles(overview, slide.size, side, um, want.max_tiles)
     notes = list(slide.notes)
     if slide.mpp is None:

@@ -200,6 +200,8 @@ class Predictor:
         watch: Watch | None,
     ) -> None:
         """Fill `answers` slide by slide; one that is interrupted is begun again by the next run."""
+        if not todo:
+            return
         reader = SlideReader(self.bundle.info, self.engine, self.maker, options)
         try:
             for sample in todo:

@@ -6,12 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nmevision.data.slide_plan import DEFAULT_FIELD_UM, DEFAULT_MAX_TILES, SlidePlan, Want
-from nmevision.data.slide_process import SlideProcess, TileRead
 from nmevision.errors import ImageError
 from nmevision.inference.aggregate import Aggregation, SlideAnswer, answer_of
 from nmevision.inference.engine import Engine
@@ -20,6 +19,9 @@ from nmevision.manifest import Sample
 from nmevision.networks.answers import AnswerMaker, Columns
 from nmevision.networks.bundle import BundleInfo
 from nmevision.predictions import NOVELTY
+
+if TYPE_CHECKING:  # OpenCV, for which a prediction of plain images need not wait
+    from nmevision.data.slide_process import TileRead
 
 SPOILT = ("blank", "blur", "pen", "bubble")
 """Quality flags of tiles that do not count, unless all tiles of a slide have one. A fold is narrow: its tile counts."""
@@ -58,6 +60,8 @@ class SlideReader:
     """Answers whole slides with one bundle, one after the other."""
 
     def __init__(self, info: BundleInfo, engine: Engine, maker: AnswerMaker, options: SlideOptions) -> None:
+        from nmevision.data.slide_process import SlideProcess
+
         self._info, self._engine, self._maker, self._options = info, engine, maker, options
         self._process = SlideProcess()
 
