@@ -175,7 +175,7 @@ RUN = """
 import sys
 from nmevision.inference.predictor import Predictor
 Predictor.load(sys.argv[1]).predict(sys.argv[2], sys.argv[3])
-heavy = ("torch", "torchvision", "timm", "lightning", "albumentations", "scipy", "onnx", "onnxruntime")
+heavy = ("torch", "torchvision", "timm", "lightning", "albumentations", "scipy", "cv2", "onnx", "onnxruntime")
 print([name for name in heavy if name in sys.modules])
 """
 
