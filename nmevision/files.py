@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+_ONE_AT_A_TIME = threading.Lock()
 _AT_ONCE = 1 << 22
 """Bytes read and hashed at a time. hashlib.file_digest takes 2**18 and asks for the interpreter after each, which another
 thread may hold for milliseconds: a network's weights then take five times as long."""
@@ -33,13 +35,19 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp is private; a result file is not
+        temporary.chmod(0o666 & ~_umask())  # mkstemp is private; a result file is not
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _umask() -> int:
+    """Return the permissions that new files are not to have, which can be read by changing them alone."""
+    with _ONE_AT_A_TIME:  # two threads at once would leave the process without any
+        umask = os.umask(0)
+        os.umask(umask)
+    return umask
 
 
 def write_text(path: Path, text: str) -> None:

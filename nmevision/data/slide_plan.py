@@ -59,12 +59,12 @@ class SlidePlan:
 
 def plan_slide(slide: Slide, want: Want, busy: Callable[[], None] = lambda: None) -> SlidePlan:
     """Look at a slide small and choose its tiles; raise ImageError where nothing of it can be read."""
+    from nmevision.data.tissue import choose_tiles
+
     side = want.side(slide.mpp)
     overview = slide.overview(side, busy)
     longest = int(np.argmax(slide.size))
     um = want.field_um / side * slide.size[longest] / overview.shape[1 - longest]
-    from nmevision.data.tissue import choose_tiles
-
     tiles, mask = choose_tiles(overview, slide.size, side, um, want.max_tiles)
     notes = list(slide.notes)
     if slide.mpp is None:

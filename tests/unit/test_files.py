@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +60,27 @@ def test_the_umask_is_as_before(tmp_path: Path) -> None:
         assert (tmp_path / "x").stat().st_mode & 0o777 == 0o640
     finally:
         os.umask(old)
+
+
+def test_several_threads_at_once_leave_the_umask_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.umask
+
+    def slow(mask: int) -> int:
+        before = real(mask)
+        time.sleep(0.002)
+        return before
+
+    old = real(0o027)
+    try:
+        monkeypatch.setattr(os, "umask", slow)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda i: write_text(tmp_path / str(i), ""), range(24)))
+        assert real(0o027) == 0o027
+        assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o640}
+    finally:
+        real(old)
 
 
 def test_text_is_utf8(tmp_path: Path) -> None:
