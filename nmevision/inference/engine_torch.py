@@ -31,7 +31,8 @@ class TorchEngine:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.batch_size = batch_size or BATCH[self.device]
         if self.device == "cuda":
-            _use_own_gpu()
+            self._gpu = _own_gpu(torch.cuda.device_count())
+            torch.cuda.set_device(self._gpu)
         graph = bundle.info.graph
         self._half = self.device == "cuda" and graph is not None and graph.allows("bfloat16")
         self.precision: Precision = "bfloat16" if self._half else "float32"
@@ -64,7 +65,7 @@ class TorchEngine:
     def _forward(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         tensor = torch.from_numpy(batch)
         if self.device == "cuda":
-            _use_own_gpu()
+            torch.cuda.set_device(self._gpu)  # each thread has its own, the first until it is told
             tensor = tensor.pin_memory()
         tensor = tensor.to(self.device, non_blocking=True).contiguous(memory_format=self._layout)
         with torch.autocast(self.device, torch.bfloat16, enabled=self._half):
@@ -78,11 +79,6 @@ class TorchEngine:
         self.batch_size //= 2
         if self.device == "cuda":
             torch.cuda.empty_cache()
-
-
-def _use_own_gpu() -> None:
-    """Make this process's GPU that of the calling thread: each has one of its own, the first until it is told."""
-    torch.cuda.set_device(_own_gpu(torch.cuda.device_count()))
 
 
 def _own_gpu(count: int) -> int:

@@ -6,13 +6,13 @@ import base64
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from nmevision.ahead import ahead
 from nmevision.cores import usable_cores
 from nmevision.data.images import read_image
 from nmevision.data.slides import is_slide
@@ -198,9 +198,8 @@ def _shrunk(paths: list[Path | None], side: int, beside: bool) -> Iterator[list[
             return [_encoded(_fit(picture, min(side, LIGHT))), _encoded(_fit(picture, LARGE_BESIDE))]
         return _in_page(picture, side)
 
-    with ThreadPoolExecutor(usable_cores(), thread_name_prefix="pictures") as pool:
-        for start in range(0, len(paths), 64):
-            yield from pool.map(make, paths[start : start + 64])
+    with ahead(make, paths, usable_cores(), 64) as pictures:
+        yield from pictures
 
 
 def _in_page(picture: Image.Image, side: int) -> list[bytes]:

@@ -210,9 +210,8 @@ def test_a_resume_keeps_the_precision_it_began_with(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(
-        os, "getloadavg", lambda: (0.5, 0.5, 0.5), raising=False
-    )  # else nothing is remembered
+    # on a busy machine nothing is remembered
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.5, 0.5, 0.5), raising=False)
     choice = ["train.precision=auto", "train.epochs=2", "data.test=0"]
     speeds = {"32-true contiguous": 9.0, "32-true channels_last": 5.0, "bf16-mixed channels_last": 5.0}
     monkeypatch.setattr("nmevision.training.speed.measure", lambda *_: speeds)

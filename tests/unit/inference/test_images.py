@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_bundle import tiny_bundle
 
 from nmevision.errors import BundleError
 from nmevision.inference import predictor as predictor_module
 from nmevision.inference.engine import Engine, engine_for
 from nmevision.inference.images import ImageReader
 from nmevision.inference.predictor import Predictor
-from tests.tiny_bundle import tiny_bundle
 
 SOON = 60.0
 """Seconds that a test waits for another thread at most; the machine may be busy."""
